@@ -1,0 +1,3 @@
+"""membench: load, measure and judge an agentic memory service."""
+
+__version__ = "0.1.0"

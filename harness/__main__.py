@@ -1,0 +1,5 @@
+"""`python -m harness` is `membench`."""
+
+from harness.cli import main
+
+main()

@@ -1,0 +1,94 @@
+"""The plan of an open run: which operation is due when, fixed before the first request is sent."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.core import schedule
+from harness.core.scenario import FLOOR, OpenArrivals, Scenario
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Arrivals of the warm-up and the measure phase, ascending.
+
+    Attributes:
+        due: nanoseconds since the warm-up began.
+        operation: for each arrival, the index into `operations`.
+        operations: names.
+        measure: start and end of the measure phase, nanoseconds since the warm-up began.
+    """
+
+    due: npt.NDArray[np.int64]
+    operation: npt.NDArray[np.int64]
+    operations: tuple[str, ...]
+    measure: tuple[int, int]
+
+    def share(self, worker: int, workers: int) -> "Plan":
+        """The arrivals of one worker of several: every `workers`-th, so that all see the same phases and mix."""
+        chosen = slice(worker, None, workers)
+        return Plan(self.due[chosen], self.operation[chosen], self.operations, self.measure)
+
+    def __len__(self) -> int:
+        return len(self.due)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return zip(self.due.tolist(), self.operation.tolist(), strict=True)
+
+
+def plan_open(scenario: Scenario, seed: int) -> Plan:
+    """Plan an open scenario's arrivals.
+
+    The mix is exact: each operation gets its share of every phase, in shuffled order. A scenario that asks for
+    its floor gets as many no-op requests again, with arrivals of their own, interleaved with the others.
+
+    Args:
+        scenario: one with open arrivals.
+        seed: the same seed gives the same plan.
+    """
+    arrivals = scenario.arrivals
+    if not isinstance(arrivals, OpenArrivals):
+        raise TypeError(f"{scenario.name} has closed arrivals: its users decide when to send")
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 0x0AE])))
+    names = [operation.name for operation in scenario.operations]
+    weights = np.array([operation.weight for operation in scenario.operations], dtype=np.float64)
+    warmup, measure = scenario.phases.warmup, scenario.phases.measure
+    pieces: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = []
+    for offset, seconds, is_warmup in ((0.0, warmup, True), (warmup, measure, False)):
+        streams = [weights, np.array([1.0])] if scenario.floor else [weights]
+        for stream, stream_weights in enumerate(streams):
+            due = _arrivals(arrivals, seconds, rng, is_warmup=is_warmup) + round(offset * 1e9)
+            chosen = _mix(stream_weights, len(due), rng) + (len(names) if stream else 0)
+            pieces.append((due, chosen))
+    due = np.concatenate([piece[0] for piece in pieces])
+    operation = np.concatenate([piece[1] for piece in pieces])
+    order = np.argsort(due, kind="stable")
+    return Plan(
+        due[order],
+        operation[order],
+        (*names, FLOOR) if scenario.floor else tuple(names),
+        (round(warmup * 1e9), round((warmup + measure) * 1e9)),
+    )
+
+
+def _arrivals(
+    arrivals: OpenArrivals, seconds: float, rng: np.random.Generator, *, is_warmup: bool
+) -> schedule.Arrivals:
+    match arrivals.process:
+        case "uniform":
+            return schedule.uniform(arrivals.rate, seconds)
+        case "ramp":
+            first = arrivals.start_rate
+            return schedule.ramp(first, first if is_warmup else arrivals.rate, seconds)
+        case "poisson":
+            return schedule.poisson(arrivals.rate, seconds, rng)
+
+
+def _mix(weights: npt.NDArray[np.float64], count: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Operation indices in their exact proportions (largest remainder), shuffled."""
+    exact = weights / weights.sum() * count
+    whole = np.floor(exact).astype(np.int64)
+    whole[np.argsort(whole - exact, kind="stable")[: count - int(whole.sum())]] += 1
+    return rng.permutation(np.repeat(np.arange(len(weights), dtype=np.int64), whole))

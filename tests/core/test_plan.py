@@ -1,0 +1,80 @@
+"""Plans: exact mixes, interleaved floors, seeds, shares of workers."""
+
+import numpy as np
+import pytest
+
+import scenarios
+from harness.core.plan import plan_open
+from harness.core.scenario import ClosedArrivals, OpenArrivals, Operation, Phases, Scenario, load_scenario
+
+
+def scenario(floor: bool = False, process: str = "poisson", rate: float = 100) -> Scenario:
+    return Scenario(
+        name="test",
+        title="",
+        description="",
+        arrivals=OpenArrivals(rate=rate, process=process),  # type: ignore[arg-type]
+        operations=(Operation("create", "create", weight=20), Operation("search", "search", weight=80)),
+        floor=floor,
+        phases=Phases(warmup=2, measure=10),
+    )
+
+
+def test_the_mix_is_exact_in_each_phase() -> None:
+    plan = plan_open(scenario(), seed=1)
+    measured = plan.due >= plan.measure[0]
+    assert np.bincount(plan.operation[measured]).tolist() == [200, 800]
+    assert np.bincount(plan.operation[~measured]).tolist() == [40, 160]
+    assert (np.diff(plan.due) >= 0).all()
+
+
+def test_the_floor_has_the_same_rate_and_is_interleaved() -> None:
+    plan = plan_open(scenario(floor=True), seed=1)
+    measured = plan.operation[plan.due >= plan.measure[0]]
+    assert plan.operations == ("create", "search", "noop")
+    assert np.bincount(measured).tolist() == [200, 800, 1000]
+    runs = np.diff(np.flatnonzero(np.diff(measured == 2)))
+    assert runs.max() < 20
+
+
+def test_the_seed_decides_everything() -> None:
+    assert (plan_open(scenario(), 1).due == plan_open(scenario(), 1).due).all()
+    assert (plan_open(scenario(), 1).due != plan_open(scenario(), 2).due).any()
+
+
+def test_workers_share_the_plan_without_loss() -> None:
+    plan = plan_open(scenario(floor=True), seed=3)
+    shares = [plan.share(worker, 3) for worker in range(3)]
+    assert sorted(due for share in shares for due in share.due.tolist()) == plan.due.tolist()
+    assert len(list(shares[0])) == len(shares[0])
+
+
+def test_a_ramp_warms_up_at_its_starting_rate() -> None:
+    ramp = Scenario(
+        name="ramp",
+        title="",
+        description="",
+        arrivals=OpenArrivals(rate=200, process="ramp", start_rate=50),
+        operations=(Operation("noop", "noop"),),
+        phases=Phases(warmup=2, measure=10),
+    )
+    plan = plan_open(ramp, 1)
+    assert (plan.due < plan.measure[0]).sum() == 100
+    assert (plan.due >= plan.measure[0]).sum() == 1250
+
+
+def test_users_decide_for_themselves() -> None:
+    with pytest.raises(TypeError, match="closed"):
+        plan_open(scenario().under(users=5), seed=1)
+
+
+@pytest.mark.parametrize("name", sorted(scenarios.paths()))
+@pytest.mark.parametrize("suite", ["smoke", "standard", "full"])
+def test_every_open_scenario_can_be_planned(name: str, suite: str) -> None:
+    shipped = load_scenario(scenarios.paths()[name]).in_suite(suite)
+    if isinstance(shipped.arrivals, ClosedArrivals):
+        assert not shipped.floor
+        return
+    plan = plan_open(shipped, 1)
+    expected = shipped.arrivals.rate * (shipped.phases.warmup + shipped.phases.measure) * (1 + shipped.floor)
+    assert len(plan) == pytest.approx(expected, abs=4)
