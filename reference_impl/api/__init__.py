@@ -1,0 +1,1 @@
+"""HTTP: routes, their handlers, and what every answer has in common."""

@@ -1,0 +1,175 @@
+"""Group commit: creates that arrive while a commit is under way share the next one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, NamedTuple
+
+import asyncpg
+import msgspec
+import structlog
+
+from reference_impl.embedding import Embedder
+from reference_impl.errors import ApiError, internal, invalid, overloaded
+from reference_impl.metrics import Metrics
+from reference_impl.settings import Settings
+from reference_impl.storage.memories import Memories
+from reference_impl.storage.records import NewMemory, StoredMemory
+
+_LOG = structlog.get_logger()
+# Embedding this many characters takes about a millisecond, which reads can wait; more goes to a thread.
+_INLINE_CHARACTERS: Final = 4_000
+_BULK_GROUP: Final = 250
+_BULK_WAITING: Final = 16
+
+
+class Created(NamedTuple):
+    """What became of one create."""
+
+    memory: StoredMemory
+    deduplicated: bool
+
+
+Outcome = Created | ApiError
+
+
+class Writer:
+    """Stores new memories in groups.
+
+    Args:
+        memories: the table.
+        embedder: for memories that come without an embedding.
+        metrics: of the process.
+        settings: writers in flight, size of groups and queue.
+    """
+
+    def __init__(self, memories: Memories, embedder: Embedder, metrics: Metrics, settings: Settings) -> None:
+        self._memories = memories
+        self._embedder = embedder
+        self._metrics = metrics
+        self._settings = settings
+        self._queue: deque[tuple[NewMemory, asyncio.Future[Created]]] = deque()
+        self._arrived = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        # One thread: the embedder is not made for two, and one keeps a core busy.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embed")
+        self._bulk = asyncio.Semaphore(2)
+        self._bulk_waiting = 0
+        self._stopping = False
+
+    def start(self) -> None:
+        """Starts the writers."""
+        self._tasks = [asyncio.create_task(self._run()) for _ in range(self._settings.writers)]
+
+    async def stop(self) -> None:
+        """Stores what is queued, and ends."""
+        self._stopping = True
+        self._arrived.set()
+        await asyncio.gather(*self._tasks)
+        self._thread.shutdown()
+
+    @property
+    def queued(self) -> int:
+        """Creates waiting for a group."""
+        return len(self._queue)
+
+    async def create(self, new: NewMemory) -> Created:
+        """Stores one memory; returns once it is committed.
+
+        Raises:
+            ApiError: 429 if the queue is full, 503 if the database is away, 400 if the row is refused.
+        """
+        if len(self._queue) >= self._settings.queue_max:
+            raise overloaded("creates")
+        future: asyncio.Future[Created] = asyncio.get_running_loop().create_future()
+        self._queue.append((new, future))
+        self._arrived.set()
+        return await future
+
+    async def create_many(self, news: Sequence[NewMemory]) -> list[Outcome]:
+        """Stores a batch in groups of its own, so that single creates do not queue behind it.
+
+        Raises:
+            ApiError: 429 if too many batches wait.
+        """
+        if self._bulk_waiting >= _BULK_WAITING:
+            raise overloaded("batches")
+        self._bulk_waiting += 1
+        try:
+            outcomes: list[Outcome] = []
+            async with self._bulk:
+                for start in range(0, len(news), _BULK_GROUP):
+                    outcomes += await self._store(news[start : start + _BULK_GROUP])
+            return outcomes
+        finally:
+            self._bulk_waiting -= 1
+
+    async def _run(self) -> None:
+        while True:
+            while not self._queue:
+                if self._stopping:
+                    return
+                self._arrived.clear()
+                await self._arrived.wait()
+            taken = [self._queue.popleft() for _ in range(min(len(self._queue), self._settings.group_max))]
+            outcomes = await self._store([new for new, _ in taken])
+            for (_, future), outcome in zip(taken, outcomes, strict=True):
+                if future.done():
+                    continue
+                if isinstance(outcome, ApiError):
+                    future.set_exception(outcome)
+                else:
+                    future.set_result(outcome)
+
+    async def _store(self, group: Sequence[NewMemory]) -> list[Outcome]:
+        """Embeds and inserts a group; never raises, so that no caller is left without an answer."""
+        try:
+            return await self._insert(await self._embedded(group))
+        except Exception:
+            _LOG.exception("group_failed", size=len(group))
+            return [internal()] * len(group)
+
+    async def _embedded(self, group: Sequence[NewMemory]) -> list[NewMemory]:
+        texts = [new.content for new in group if new.embedding is None]
+        if not texts:
+            return list(group)
+        started = time.perf_counter()
+        if sum(map(len, texts)) <= _INLINE_CHARACTERS:
+            vectors = self._embedder.embed(texts)
+        else:
+            loop = asyncio.get_running_loop()
+            vectors = await loop.run_in_executor(self._thread, self._embedder.embed, texts)
+        self._metrics.embedding_seconds.observe(time.perf_counter() - started)
+        made = iter(vectors)
+        return [
+            new if new.embedding is not None else msgspec.structs.replace(new, embedding=next(made)) for new in group
+        ]
+
+    async def _insert(self, group: Sequence[NewMemory]) -> list[Outcome]:
+        started = time.perf_counter()
+        try:
+            stored = await self._memories.insert(group)
+        except ApiError as error:
+            return [error] * len(group)
+        except asyncpg.PostgresError as error:
+            if len(group) == 1:
+                return [_refused(group[0], error)]
+            # Some row is at fault; halving finds it without failing its neighbours.
+            middle = len(group) // 2
+            return await self._insert(group[:middle]) + await self._insert(group[middle:])
+        self._metrics.group_size.observe(len(group))
+        self._metrics.group_seconds.observe(time.perf_counter() - started)
+        return [Created(memory, deduplicated) for memory, deduplicated in stored]
+
+
+def _refused(new: NewMemory, error: asyncpg.PostgresError) -> ApiError:
+    if isinstance(error, asyncpg.ForeignKeyViolationError):
+        return invalid("parent_id", f"no memory has the id {new.parent_id}")
+    if isinstance(error, asyncpg.DataError | asyncpg.ProgramLimitExceededError):
+        return invalid("body", f"the database cannot hold it: {error}")
+    _LOG.error("insert_failed", error=str(error), sqlstate=error.sqlstate)
+    return internal()
