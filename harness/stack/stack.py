@@ -1,0 +1,103 @@
+"""The whole system under test, up and down."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Self
+
+import psutil
+
+from harness.core.errors import StackError
+from harness.core.record import Setting
+from harness.stack import container, embedded, external, ledger, service, tuning
+from harness.stack.postgres import Postgres, Say, inspect
+
+
+class Stack:
+    """PostgreSQL and the reference service. A context manager that leaves nothing behind, however it ends.
+
+    Args:
+        postgres: auto, container, embedded, or the URL of a server.
+        port: of the service; None takes a free one.
+        say: told what is going on.
+
+    Attributes:
+        postgres: the server, once entered.
+        service: the service, once entered.
+    """
+
+    postgres: Postgres
+    service: service.Service
+
+    def __init__(self, postgres: str = "auto", *, port: int | None = None, say: Say = lambda text: None) -> None:
+        self._wanted, self._port, self._say = postgres, port, say
+        self._undo: list[Callable[[], None]] = []
+        self.ledger = ledger.Ledger()
+
+    def __enter__(self) -> Self:
+        try:
+            self.postgres = self._start_postgres()
+            self._undo.append(self.postgres.stop)
+            asyncio.run(inspect(self.postgres))
+            port = self._port if self._port is not None else embedded.free_port()
+            self.service = service.start(self.postgres.url, port, self.ledger, self._say)
+            self._undo.append(self.service.stop)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take everything down, the service first."""
+        try:
+            while self._undo:
+                self._undo.pop()()
+        finally:
+            # What an interrupt kept from being registered, or from ending, above still stands in the ledger.
+            _clear(self.ledger.contents())
+            self.ledger.close()
+
+    def _start_postgres(self) -> Postgres:
+        settings = tuned()
+        match self._wanted:
+            case "embedded":
+                return embedded.start(settings, self.ledger, self._say)
+            case "container":
+                return container.start(settings, self.ledger, self._say)
+            case "auto":
+                if container.engine_answers():
+                    try:
+                        return container.start(settings, self.ledger, self._say)
+                    except StackError as error:
+                        self._say(f"{error}; taking the embedded PostgreSQL instead")
+                return embedded.start(settings, self.ledger, self._say)
+            case url:
+                return external.start(url, self.ledger, self._say)
+
+
+def tuned() -> list[Setting]:
+    """The settings for this machine."""
+    machine = tuning.Machine(psutil.virtual_memory().total, psutil.cpu_count() or 1)
+    return tuning.settings(machine, service.POOL_SIZE)
+
+
+def clear_leftovers(say: Say) -> None:
+    """Take down what runs that were killed have left on this machine."""
+    for left in ledger.leftovers():
+        ended = _clear(left)
+        left.path.unlink(missing_ok=True)
+        say(f"cleared what a killed run had left behind ({ended} processes, {len(left.folders)} folders)")
+
+
+def _clear(left: ledger.Contents) -> int:
+    """Take down everything named; returns how many processes still lived."""
+    ended = sum(ledger.end_process(identity) for identity in left.processes)
+    for name in left.containers:
+        container.remove(name)
+    for url, name in left.databases:
+        external.drop(url, name)
+    for folder in left.folders:
+        ledger.delete_folder(folder)
+    return ended
