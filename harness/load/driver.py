@@ -1,0 +1,102 @@
+"""Runs a load process from the command's own process: starts it, reads its lines, ends it, collects its report."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from harness.core.errors import LoadError
+from harness.load.job import JOB_FILE, REPORT_FILE, Line, LoadJob, LoadReport, decode_line
+
+GRACE = 20.0
+"""Seconds that a load process gets to fold and write its report once told to stop."""
+
+
+class LoadProcess:
+    """One load process. A context manager that never leaves it behind.
+
+    It runs in a session of its own, so that Ctrl-C in a terminal reaches the driver alone and the driver decides.
+
+    Args:
+        job: what to run.
+        on_start: told the process's id, for the ledger of what must be cleared after a crash.
+    """
+
+    def __init__(self, job: LoadJob, on_start: Callable[[int], None] = lambda pid: None) -> None:
+        self.job = job
+        self.on_start = on_start
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "LoadProcess":
+        self._folder = tempfile.TemporaryDirectory(prefix="membench-load-")
+        self.folder = Path(self._folder.name)
+        (self.folder / JOB_FILE).write_bytes(msgspec.json.encode(self.job))
+        self._errors = (self.folder / "stderr.txt").open("w+b")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "harness.load.process", str(self.folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            start_new_session=True,
+        )
+        self.on_start(self._process.pid)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        process = self._running
+        if process.poll() is None:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(GRACE)
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        if process.stdout:
+            process.stdout.close()
+        self._errors.close()
+        self._folder.cleanup()
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._running.pid
+
+    @property
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise RuntimeError("the load process was not started: use it as a context manager")
+        return self._process
+
+    def lines(self) -> Iterator[Line]:
+        """What the process tells, until it ends."""
+        for data in self._running.stdout or ():
+            with contextlib.suppress(msgspec.DecodeError):
+                yield decode_line(data)
+
+    def interrupt(self) -> None:
+        """Ask for an early end: the process drains briefly and still reports."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+
+    def report(self) -> LoadReport:
+        """The process's report.
+
+        Raises:
+            LoadError: it ended without one.
+        """
+        try:
+            status = self._running.wait(GRACE)
+        except subprocess.TimeoutExpired as error:
+            raise LoadError(f"the load process did not end within {GRACE:g} s of its last word") from error
+        path = self.folder / REPORT_FILE
+        if status != 0 or not path.exists():
+            self._errors.seek(0)
+            tail = self._errors.read().decode(errors="replace").strip().splitlines()[-3:]
+            cause = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+            raise LoadError(f"the load process ended without a report ({cause})", hint=" / ".join(tail))
+        return msgspec.json.decode(path.read_bytes(), type=LoadReport)

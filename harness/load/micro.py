@@ -1,0 +1,96 @@
+"""Runs the micro-benchmarks with pytest-benchmark and takes over their raw timings."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from harness.core.errors import LoadError
+from harness.core.histogram import enough_for
+from harness.core.record import MicroResult
+
+TIMEOUT = 300.0
+DATABASE_VARIABLE = "MEMBENCH_DATABASE_URL"
+
+
+def run(suite: Path, database_url: str | None, on_start: Callable[[int], None] = lambda pid: None) -> list[MicroResult]:
+    """Run a folder of benchmarks in a process of their own.
+
+    Args:
+        suite: the folder.
+        database_url: a PostgreSQL server for those that need one; they are skipped without it.
+        on_start: told the process's id.
+
+    Raises:
+        LoadError: a benchmark failed, or none ran.
+    """
+    with tempfile.TemporaryDirectory(prefix="membench-micro-") as folder:
+        results = Path(folder) / "results.json"
+        environment = {key: value for key, value in os.environ.items() if key != DATABASE_VARIABLE}
+        if database_url:
+            environment[DATABASE_VARIABLE] = database_url
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pytest", str(suite), "-q", "--benchmark-only", "--benchmark-disable-gc"]
+            + [
+                f"--benchmark-json={results}",
+                "-p",
+                "no:cacheprovider",
+                f"--rootdir={folder}",
+                "--import-mode=importlib",
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+            cwd=folder,
+            start_new_session=True,
+        )
+        on_start(process.pid)
+        try:
+            output, _ = process.communicate(timeout=TIMEOUT)
+        except subprocess.TimeoutExpired as error:
+            raise LoadError(f"the micro-benchmarks took more than {TIMEOUT:g} s") from error
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+        if process.returncode != 0 or not results.exists():
+            raise LoadError("the micro-benchmarks failed: " + " / ".join(output.strip().splitlines()[-3:]))
+        return parse(results.read_bytes())
+
+
+def parse(data: bytes) -> list[MicroResult]:
+    """The results in a file of `--benchmark-json`, with percentiles of the raw timings.
+
+    Raises:
+        LoadError: it holds no benchmark, or one without its raw timings.
+    """
+    content: Any = msgspec.json.decode(data)
+    found = []
+    for benchmark in content.get("benchmarks", []):
+        seconds = np.asarray(benchmark["stats"].get("data", []), dtype=np.float64)
+        if not seconds.size:
+            raise LoadError(f"{benchmark['name']} came without its raw timings")
+        p50, p95, p99 = np.percentile(seconds * 1e6, [50, 95, 99], method="inverted_cdf")
+        found.append(
+            MicroResult(
+                group=benchmark["group"] or "",
+                name=benchmark["name"].removeprefix("test_"),
+                rounds=int(seconds.size),
+                p50=float(p50),
+                p95=float(p95),
+                p99=float(p99) if seconds.size >= enough_for(99) else None,
+                max=float(seconds.max() * 1e6),
+                per_second=float(1 / seconds.mean()),
+            )
+        )
+    if not found:
+        raise LoadError("no micro-benchmark ran")
+    return found

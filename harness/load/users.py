@@ -1,0 +1,219 @@
+"""Locust users that follow the plan and stamp every request with the clocks of the recorder."""
+
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import gevent
+from geventhttpclient import HTTPClient
+from locust import User, task
+from locust.contrib.fasthttp import FAILURE_EXCEPTIONS as FAILURES
+from locust.env import Environment
+from locust.exception import LocustError, StopUser
+
+from harness.core.errors import LoadError
+from harness.core.pacing import OpenLoop
+from harness.core.plan import Plan
+from harness.core.recorder import NO_SERVER_TIME, OperationRecorder
+from harness.core.scenario import ClosedArrivals
+from harness.core.tape import Request
+from harness.load.servertiming import server_time
+from harness.load.timer import HubTimer
+
+TIMEOUT = 75.0
+"""Seconds. A slow answer is a measurement, not an error, up to the slowest critical threshold (60 s)."""
+_JSON = {"Content-Type": "application/json"}
+
+
+@dataclass
+class Session:
+    """What all users of one load process share.
+
+    Attributes:
+        recorders: one per operation, in the plan's order.
+        tapes: the next requests of each operation.
+        deadline: nanoseconds; no request is sent from then on.
+        headers: sent with each request.
+        problem: the first thing that went wrong in the generator itself.
+        untold: finished requests that Locust has not heard of yet.
+    """
+
+    recorders: list[OperationRecorder]
+    tapes: list[Iterator[Request]]
+    deadline: int
+    headers: dict[str, str] = field(default_factory=dict)
+    in_flight: int = 0
+    max_in_flight: int = 0
+    finished: bool = False
+    problem: str = ""
+    untold: list[tuple[str, str, float, int, str | None]] = field(default_factory=list)
+
+    def tell_locust(self, environment: Environment) -> None:
+        """Fire Locust's request event for all requests finished since the last call.
+
+        Not at once for each, since in a burst of answers Locust's own bookkeeping for one would delay the stamp of
+        the next.
+        """
+        told, self.untold = self.untold, []
+        for method, name, milliseconds, length, error in told:
+            environment.events.request.fire(  # type: ignore[no-untyped-call]
+                request_type=method,
+                name=name,
+                response_time=milliseconds,
+                response_length=length,
+                exception=LocustError(error) if error else None,
+                context={},
+            )
+
+    def next_request(self, operation: int) -> Request:
+        """The next request of an operation's tape.
+
+        Raises:
+            LoadError: the tape is at its end.
+        """
+        try:
+            return next(self.tapes[operation])
+        except StopIteration:
+            name = self.recorders[operation].name
+            raise LoadError(f"the tape of {name} ended before the run") from None
+
+
+class RecordedUser(User):
+    """A Locust user whose requests are recorded on four clocks, and reported to Locust as well.
+
+    It drives geventhttpclient, the engine under Locust's FastHttpUser, directly: the cookie jar, redirects and
+    URL handling above it take longer than the request itself, on cores that the system under test may need.
+    """
+
+    abstract = True
+    session: Session
+    client: HTTPClient
+
+    def send(self, operation: int, request: Request, intended: int) -> int:
+        """Send one request and record what became of it.
+
+        Args:
+            operation: index into the session's recorders.
+            request: from its tape.
+            intended: when it was due, nanoseconds.
+
+        Returns:
+            when its answer was complete, nanoseconds.
+        """
+        session = self.session
+        recorder = session.recorders[operation]
+        body = bytes(request.body)
+        headers = {**session.headers, **_JSON} if body else session.headers
+        session.in_flight += 1
+        session.max_in_flight = max(session.max_in_flight, session.in_flight)
+        recorder.send(intended)
+        error, server, length = None, NO_SERVER_TIME, 0
+        sent = time.perf_counter_ns()
+        try:
+            response = self.client.request(request.method, request.path, body, headers)
+            length = len(response.read())
+            ended = time.perf_counter_ns()
+            server = server_time(response.get("server-timing"))
+            if not 200 <= response.status_code < 300:
+                error = f"HTTP {response.status_code}"
+        except FAILURES as failure:
+            ended = time.perf_counter_ns()
+            error = type(failure).__name__
+        session.in_flight -= 1
+        recorder.record(intended, sent, ended, server, error)
+        session.untold.append((request.method, recorder.name, (ended - sent) / 1e6, length, error))
+        return ended
+
+
+def connect(url: str | None, concurrency: int) -> HTTPClient:
+    """A client that keeps up to `concurrency` connections to the service alive.
+
+    Raises:
+        LoadError: there is no URL.
+    """
+    if not url:
+        raise LoadError("the users have no host", hint="give one with --host")
+    return HTTPClient.from_url(
+        url,
+        concurrency=concurrency,
+        connection_timeout=TIMEOUT,
+        network_timeout=TIMEOUT,
+        block_size=64 * 1024,
+    )
+
+
+class OpenUser(RecordedUser):
+    """One user that plays all callers of an open scenario, each request in a greenlet of its own."""
+
+    abstract = True
+    plan: Plan
+    origin: int
+    max_in_flight: int
+
+    def on_start(self) -> None:
+        """Open the pool of connections."""
+        self.client = connect(self.host, self.max_in_flight)
+
+    @task
+    def offer(self) -> None:
+        """Offer the whole plan."""
+        session, timer = self.session, HubTimer()
+        loop = OpenLoop(
+            timer,
+            session.recorders,
+            prepare=session.next_request,
+            send=self._spawn,
+            in_flight=lambda: session.in_flight,
+            max_in_flight=self.max_in_flight,
+            deadline=lambda: session.deadline,
+        )
+        try:
+            loop.run(self.plan, self.origin)
+        except Exception as error:  # a generator that breaks must never look like a quiet server
+            session.problem = session.problem or f"{type(error).__name__}: {error}"
+        finally:
+            timer.close()
+            session.finished = True
+        raise StopUser
+
+    def _spawn(self, operation: int, request: Request, due: int) -> None:
+        # It starts, and counts as in flight, within the timer's next wait, which always lets others run.
+        gevent.spawn(self.send, operation, request, due)
+
+
+class ClosedUser(RecordedUser):
+    """One of N users who think, send, and wait for the answer: a closed loop, and labelled as one."""
+
+    abstract = True
+    arrivals: ClosedArrivals
+    weights: list[float]
+    origin: int
+    seed: int
+    born = 0
+
+    def on_start(self) -> None:
+        """Give each user a connection and seeded thoughts of its own."""
+        self.client = connect(self.host, 1)
+        type(self).born += 1
+        self.random = random.Random(self.seed * 1_000_003 + type(self).born)
+
+    @task
+    def visit(self) -> None:
+        """Think, then send; what the wait took beyond the think time is the generator's lag."""
+        session, chooser = self.session, self.random
+        least, most = self.arrivals.think
+        operations = range(len(session.recorders))
+        due = max(self.origin, time.perf_counter_ns()) + round(chooser.uniform(least, most) * 1e9)
+        try:
+            while due < session.deadline:
+                operation = chooser.choices(operations, self.weights)[0]
+                request = session.next_request(operation)
+                gevent.sleep(max(due - time.perf_counter_ns(), 0) / 1e9)
+                if due >= session.deadline:
+                    break
+                session.recorders[operation].plan(due)
+                due = self.send(operation, request, due) + round(chooser.uniform(least, most) * 1e9)
+        except Exception as error:  # as above
+            session.problem = session.problem or f"{type(error).__name__}: {error}"
+        raise StopUser

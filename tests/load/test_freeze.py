@@ -1,0 +1,77 @@
+"""The instrument against servers and generators that freeze: real HTTP, real Locust processes."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from harness.core.scenario import OpenArrivals
+from harness.load.driver import LoadProcess
+from harness.load.job import LoadReport
+from tests.load.conftest import noop_scenario
+
+pytestmark = pytest.mark.slow
+QUANTILES = (50, 95, 99, 99.9)
+FREEZE_AT = 3.0
+BASE_MS = 1.0
+
+Offer = Callable[..., LoadReport]
+
+
+def uniform(rate: float, seconds: float) -> object:
+    return noop_scenario(OpenArrivals(rate=rate, process="uniform", max_in_flight=4096), seconds)
+
+
+@pytest.mark.parametrize(("rate", "seconds", "freeze"), [(200, 20, 2), (100, 12, 0.5), (150, 10, 1.5)])
+def test_a_server_that_freezes(
+    fake_service: Callable[..., str], offer: Offer, rate: float, seconds: float, freeze: float
+) -> None:
+    url = fake_service("--freeze", freeze, "--at", FREEZE_AT)
+    (log,) = offer(url, uniform(rate, seconds)).operations
+    response, service = log.histogram("response"), log.histogram("service")
+    assert log.tally.ok == log.tally.planned == rate * seconds
+    found = {quantile: (response.percentile(quantile) or 0) / 1e3 for quantile in QUANTILES}
+    for quantile, value in found.items():
+        # The formula's drain takes no time; the generator's takes about 0.1 ms an answer.
+        truth = max(BASE_MS, (freeze - (1 - quantile / 100) * seconds) * 1e3 + BASE_MS)
+        assert value == pytest.approx(truth, rel=0.03, abs=5), (quantile, found)
+    # The generator kept its plan while the server stood still.
+    assert service.percentile(99) == pytest.approx(response.percentile(99), rel=0.05)
+
+
+def test_a_generator_that_freezes_is_told_from_a_server_that_does(
+    fake_service: Callable[..., str], offer: Offer
+) -> None:
+    def freeze(process: LoadProcess) -> None:
+        os.kill(process.pid, signal.SIGSTOP)
+        threading.Timer(1.0, os.kill, (process.pid, signal.SIGCONT)).start()
+
+    (log,) = offer(fake_service(), uniform(200, 6), during=freeze).operations
+    assert (log.histogram("lag").percentile(99) or 0) > 700_000
+    assert (log.histogram("service").percentile(95) or 0) < 100_000
+    assert (log.histogram("response").percentile(99) or 0) > 700_000
+    assert log.tally.ok == log.tally.planned
+
+
+def test_a_server_stopped_and_continued(fake_service: Callable[..., str], offer: Offer) -> None:
+    import psutil
+
+    url = fake_service()
+    port = int(url.rpartition(":")[2])
+    pid = next(c.pid for c in psutil.net_connections("tcp4") if c.laddr and c.laddr.port == port and c.pid)
+
+    def stop(process: LoadProcess) -> None:
+        def play() -> None:
+            time.sleep(1)
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(1)
+            os.kill(pid, signal.SIGCONT)
+
+        threading.Thread(target=play).start()
+
+    (log,) = offer(url, uniform(200, 8), during=stop).operations
+    assert (log.histogram("response").percentile(99) or 0) / 1e3 == pytest.approx(920, rel=0.05)
+    assert (log.histogram("lag").percentile(99) or 0) / 1e3 < 50
