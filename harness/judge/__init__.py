@@ -1,0 +1,1 @@
+"""Says of each figure whether it meets its target, and whether it can be believed at all."""
