@@ -1,0 +1,72 @@
+"""A run record as one self-contained page: no network, no script."""
+
+from functools import cache
+from importlib.resources import files
+
+import jinja2
+from markupsafe import Markup
+
+from harness import __version__
+from harness.core.record import RunRecord
+from harness.report import provenance, words
+from harness.report.figures import (
+    PERCENT_LABELS,
+    health_rows,
+    notes,
+    operation_rows,
+    service_rows,
+    target_rows,
+)
+from harness.report.plots import all_plots
+from harness.report.units import NOTHING, clean, count, duration, number
+
+
+def html(record: RunRecord, plots: dict[str, str] | None = None) -> str:
+    """The report as an HTML page.
+
+    Args:
+        record: the run.
+        plots: the SVGs as `harness.report.plots.all_plots` draws them, for who has them already.
+    """
+    drawn = all_plots(record) if plots is None else plots
+    return _template().render(
+        record=record,
+        version=__version__,
+        words=words,
+        style=Markup(_file("report.css")),
+        plots={name: Markup(svg) for name, svg in drawn.items()},
+        targets=target_rows(record),
+        scenarios=[_scenario(record, result.name) for result in record.scenarios],
+        system=provenance.system_facts(record),
+        facts=provenance.facts(record),
+        packages=provenance.packages(record),
+        percent_labels=PERCENT_LABELS,
+        nothing=NOTHING,
+    )
+
+
+def _scenario(record: RunRecord, name: str) -> dict[str, object]:
+    result = record.scenario(name)
+    assert result is not None
+    rows = operation_rows(record, result)
+    return {
+        "result": result,
+        "rows": rows,
+        "notes": notes(rows),
+        "health": health_rows(result),
+        "service": service_rows(result),
+    }
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"clean": clean, "count": count, "duration": duration, "number": number}
+    environment.finalize = lambda value: clean(value) if type(value) is str else value
+    return environment.from_string(_file("template.html.j2"))
+
+
+def _file(name: str) -> str:
+    return files("harness.report").joinpath(name).read_text(encoding="utf-8")

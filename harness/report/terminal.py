@@ -1,0 +1,197 @@
+"""A run record on a terminal or in a CI log."""
+
+from textwrap import wrap
+from typing import Final
+
+from rich.box import Box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.core.record import RunRecord, ScenarioResult
+from harness.core.verdict import Verdict
+from harness.report import words
+from harness.report.figures import (
+    PERCENT_LABELS,
+    OperationRow,
+    TargetRow,
+    health_rows,
+    notes,
+    operation_rows,
+    service_rows,
+    target_rows,
+)
+from harness.report.units import NOTHING, clean, duration, number
+
+STYLES: Final = {
+    Verdict.PASS: "bold green",
+    Verdict.WARN: "bold yellow",
+    Verdict.FAIL: "bold red",
+    Verdict.INVALID: "bold magenta",
+    Verdict.NOT_MEASURED: "dim",
+}
+"""The colour of each verdict; the word always stands beside it."""
+
+LOG_WIDTH: Final = 100
+"""Least width where no terminal tells its own: CI logs do not wrap at 80."""
+
+# One rule below the heads and nothing else, in ASCII, since logs are copied into mails and issues.
+_RULED: Final = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
+_ASCII: Final = str.maketrans({"µ": "u", "–": "-", "≤": "<=", "≥": ">=", "·": "-", "…": "..."})
+
+
+def print_report(record: RunRecord, console: Console, verbose: bool = False) -> None:
+    """Print a record: verdict, targets, operations, footnotes and what to do next.
+
+    Args:
+        record: the run.
+        console: where to; one that is no terminal is taken to be at least LOG_WIDTH wide.
+        verbose: all four clocks, the generator's health and what the service said of itself, too.
+    """
+    _Printer(record, console).everything(verbose)
+
+
+class _Printer:
+    def __init__(self, record: RunRecord, console: Console) -> None:
+        self.record = record
+        self.console = console
+        self.width = console.width if console.is_terminal else max(console.width, LOG_WIDTH)
+        self.wide = self.width >= LOG_WIDTH
+        self.unicode = console.encoding.lower().replace("-", "") in ("utf8", "utf16", "utf32")
+        self.notes: list[str] = []
+        self.signs: list[str] = []
+
+    def everything(self, verbose: bool) -> None:
+        record = self.record
+        for line in words.shortcomings(record):
+            self.line(f"! {line}", "bold yellow")
+        self.line(words.headline(record), STYLES[record.verdict])
+        self.line(f"{words.tally(record)} · run {clean(record.id)}{self._suite()}")
+        for reason in words.run_reasons(record):
+            self.line(f"  {reason}")
+        if record.targets:
+            self.line()
+            self.show(self._targets())
+        for result in record.scenarios:
+            self.line()
+            self._scenario(result, verbose)
+        self._micro()
+        self._footnotes()
+        self.line()
+        self.line(f"Next: {words.next_step(record)}", "bold")
+
+    def line(self, text: str = "", style: str = "") -> None:
+        self.show(Text(self.encodable(text), style=style))
+
+    def show(self, what: Text | Table) -> None:
+        self.console.print(what, width=self.width, highlight=False, markup=False, crop=False)
+
+    def encodable(self, text: str) -> str:
+        """The text in what the console can print: a CI log in plain ASCII must not end the report in an error."""
+        if self.unicode:
+            return text
+        return text.translate(_ASCII).encode("ascii", "replace").decode("ascii")
+
+    def mark(self, note: str) -> str:
+        """The number of a footnote, the same one for the same words."""
+        if note not in self.notes:
+            self.notes.append(note)
+        return f"[{self.notes.index(note) + 1}]"
+
+    def table(self, *heads: str, left: int = 1) -> Table:
+        table = Table(box=_RULED, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+        for index, head in enumerate(heads):
+            # Only the first column may wrap; a figure torn in two would be misread.
+            table.add_column(
+                self.encodable(head),
+                justify="left" if index < left else "right",
+                no_wrap=index > 0,
+                overflow="fold",
+            )
+        return table
+
+    def row(self, table: Table, *cells: str | Text, style: str = "") -> None:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(self.encodable(cell)) for cell in cells), style=style)
+
+    def _suite(self) -> str:
+        return f" · suite {clean(self.record.suite)}" if self.record.suite else ""
+
+    def _targets(self) -> Table:
+        rows = target_rows(self.record)
+        floor = self.wide and any(row.floor != NOTHING for row in rows)
+        heads = ["target", "verdict", "figure", "target", "critical", "clock"]
+        table = self.table(*heads, *["floor"] * floor, left=2)
+        for row in rows:
+            verdict = Text(self.encodable(f"{row.verdict}{self._reasons(row)}"), STYLES[row.verdict])
+            cells = [row.value, row.target, row.critical, row.clock, *[row.floor] * floor]
+            self.row(table, row.title, verdict, *cells)
+        return table
+
+    def _reasons(self, row: TargetRow) -> str:
+        said = [*row.reasons, *(f"Try: {hint}" for hint in row.hints)]
+        if not self.wide and row.floor != NOTHING:
+            said.append(f"floor {row.floor}")
+        return f" {self.mark(f'{row.title}: ' + '; '.join(said))}" if said else ""
+
+    def _scenario(self, result: ScenarioResult, verbose: bool) -> None:
+        self.line(f"{clean(result.scenario.title)} ({result.name})", "bold")
+        self.line(f"{words.load(result.scenario)}; {words.phases(result)}")
+        if repetition := words.repetition(result):
+            self.line(repetition, "yellow")
+        rows = operation_rows(self.record, result)
+        table = self.table("operation", "clock", "due/s", "done/s", *PERCENT_LABELS, left=2)
+        for row in rows:
+            self._operation(table, row, verbose)
+        self.show(table)
+        self.signs += [note for note in notes(rows) if note not in self.signs]
+        for row in rows:
+            self.line(f"{row.fate}{self._said_of(row, result)}", "" if row.all_answered else "yellow")
+        if verbose:
+            self._health(result)
+
+    def _said_of(self, row: OperationRow, result: ScenarioResult) -> str:
+        if row.verdict in (None, Verdict.PASS):
+            return ""
+        # What a target of the scenario has said already is not said again.
+        known = {r for target in target_rows(self.record) if target.scenario == result.name for r in target.reasons}
+        fresh = [reason for reason in row.reasons if reason not in known]
+        mark = f" {self.mark(f'{result.name}, {row.label}: ' + '; '.join(fresh))}" if fresh else ""
+        return f": {row.verdict}{mark}"
+
+    def _operation(self, table: Table, row: OperationRow, verbose: bool) -> None:
+        for clock in row.clocks:
+            first = clock.clock == "response"
+            if not (first or verbose or clock.judged):
+                continue
+            head = [row.label, clock.clock, row.offered, row.achieved] if first else ["", clock.clock, "", ""]
+            self.row(table, *head, *(cell.text for cell in clock.cells), style="dim" if row.is_floor else "")
+
+    def _health(self, result: ScenarioResult) -> None:
+        table = self.table("generator and service", "figure", left=2)
+        for fact in health_rows(result):
+            trouble = f": {fact.trouble}" if fact.trouble else ""
+            self.row(table, fact.name, f"{fact.value}{trouble}", style="yellow" if trouble else "")
+        for name, value in service_rows(result):
+            self.row(table, name, value)
+        self.line()
+        self.show(table)
+
+    def _micro(self) -> None:
+        if not self.record.micro:
+            return
+        self.line()
+        table = self.table("micro-benchmark", "rounds", "per second", "P50", "P95", "P99", "max")
+        for micro in self.record.micro:
+            times = [duration(t) for t in (micro.p50, micro.p95, micro.p99, micro.max)]
+            name = clean(f"{micro.group}: {micro.name}")
+            self.row(table, name, f"{micro.rounds:,}", number(micro.per_second), *times)
+        self.show(table)
+
+    def _footnotes(self) -> None:
+        if self.notes or self.signs:
+            self.line()
+        for index, note in enumerate(self.notes, start=1):
+            for line in wrap(f"[{index}] {note}", self.width, subsequent_indent="    "):
+                self.line(line)
+        for sign in sorted(self.signs):
+            self.line(f"{sign[:1]}   {sign[2:]}")

@@ -1,0 +1,118 @@
+"""What happened second by second: latency above, throughput below."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from harness.core.record import ScenarioResult
+from harness.core.scenario import OpenArrivals
+from harness.report import canvas
+from harness.report.frames import names_without_floor, total_frame
+from harness.report.units import count, offered, seconds
+
+_LATENCY = (("max", 0.8, "#56b4e9"), ("p99", 1.8, "#0072b2"), ("p50", 1.8, "#20262e"))
+_LAG = "#cc79a7"
+_DONE = "#009e73"
+_FAILED = "#d55e00"
+
+
+def timeline_plot(result: ScenarioResult) -> str:
+    """SVG of one scenario over time, all operations but the floor taken together.
+
+    Above: P50, P99 and maximum of response of the requests *due* in each second, and the P99 of the generator's lag,
+    so that a reader sees who was slow. Below: requests that *ended* in each second, well or badly. Warm-up and drain
+    are shaded.
+    """
+    names = names_without_floor(result)
+    frame = total_frame(result, names, ("response", "lag")) if names else pd.DataFrame()
+    if frame.empty:
+        return canvas.blank(f"{result.name}: no request ended")
+
+    def paint(figure: Figure) -> None:
+        upper = figure.add_axes((0.09, 0.46, 0.76, 0.44))
+        lower = figure.add_axes((0.09, 0.155, 0.76, 0.25), sharex=upper)
+        _latency(upper, frame)
+        _throughput(lower, frame, result)
+        for axes in (upper, lower):
+            _shade(axes, frame, result, labelled=axes is upper)
+        upper.tick_params(labelbottom=False, length=0)
+        lower.set_xlabel("seconds since the measure phase began", size=8.5, labelpad=2)
+        canvas.title(figure, "Every second")
+        canvas.caption(figure, _caption(result, names))
+
+    return canvas.drawn(paint, 8.6, 4.9)
+
+
+def _latency(axes: Axes, frame: pd.DataFrame) -> None:
+    axes.set_xlim(float(frame.index.min()), float(frame.index.max()) + 1)
+    columns = [f"response_{name}" for name, _, _ in _LATENCY] + ["lag_p99"]
+    values = frame[columns].to_numpy(dtype=np.float64)
+    if not np.isfinite(values).any():
+        axes.text(0.5, 0.5, "no request was answered", transform=axes.transAxes, ha="center", color=canvas.MUTED)
+        axes.set_yticks([])
+        return
+    values = np.maximum(values, 1.0)
+    canvas.duration_axis(axes, float(np.nanmin(values)) / 1.4, float(np.nanmax(values)) * 1.4)
+    x = _middle(frame)
+    ends = []
+    for column, (name, width, colour) in enumerate([*_LATENCY, ("lag p99", 0.9, _LAG)]):
+        y = values[:, column]
+        axes.plot(x, y, color=colour, lw=width, marker="o" if len(x) < 40 else "", ms=width * 1.6)
+        known = y[np.isfinite(y)]
+        if known.size:
+            ends.append((float(known[-1]), name.replace("p", "P", 1) if name != "lag p99" else "lag P99", colour))
+    # Upwards, so that of two lines that end together the higher one keeps the higher name.
+    canvas.label_ends(axes, ends[::-1])
+    axes.set_title("response by when it was due", loc="left", size=8.5, color=canvas.MUTED, pad=3)
+
+
+def _throughput(axes: Axes, frame: pd.DataFrame, result: ScenarioResult) -> None:
+    # Steps, since a second's count is of the whole second.
+    edges = np.append(frame.index.to_numpy(dtype=np.float64), float(frame.index.max()) + 1)
+    done = frame["completed"].to_numpy(dtype=np.float64)
+    failed = frame["failed"].to_numpy(dtype=np.float64)
+    axes.stairs(done, edges, color=_DONE, lw=1.4, fill=False)
+    axes.stairs(done, edges, color=_DONE, alpha=0.14, fill=True)
+    names = [(float(np.median(done)), "completed/s", _DONE)]
+    if failed.any():
+        axes.stairs(failed, edges, color=_FAILED, lw=1.4)
+        names.append((float(failed[-1]), "failed/s", _FAILED))
+    top = float(max(done.max(), failed.max(), 1.0))
+    arrivals = result.scenario.arrivals
+    if isinstance(arrivals, OpenArrivals) and arrivals.process != "ramp":
+        axes.axhline(arrivals.rate, color=canvas.MUTED, lw=0.9, ls=(0, (6, 3)))
+        names.append((arrivals.rate, f"offered {offered(arrivals.rate)}", canvas.MUTED))
+        top = max(top, arrivals.rate)
+    axes.set_ylim(0, top * 1.12)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+    canvas.label_ends(axes, names)
+    axes.set_title("requests by when they ended", loc="left", size=8.5, color=canvas.MUTED, pad=3)
+
+
+def _shade(axes: Axes, frame: pd.DataFrame, result: ScenarioResult, *, labelled: bool) -> None:
+    first, last = float(frame.index.min()), float(frame.index.max()) + 1
+    for start, end, name in ((first, 0.0, "warm-up"), (max(result.seconds, 0.0), last, "drain")):
+        if end > start:
+            axes.axvspan(start, end, color="#667080", alpha=0.1, lw=0, zorder=0)
+            if labelled and result.seconds and (end - start) / (last - first) > 0.06:
+                place = axes.get_xaxis_transform()
+                x = start + (last - first) * 0.006
+                axes.text(x, 0.97, name, transform=place, size=8, color=canvas.MUTED, va="top")
+
+
+def _caption(result: ScenarioResult, names: list[str]) -> str:
+    skipped = sum(log.tally.skipped for log in result.operations)
+    said = [f"{', '.join(names)} together." if len(names) > 1 else ""]
+    said.append("A second holds few samples: its P99 is a picture, not a verdict.")
+    if skipped:
+        said.append(f"{count(skipped)} requests were skipped.")
+    if result.status != "complete":
+        said.append(f"Cut short at {seconds(result.seconds)}.")
+    return " ".join(part for part in said if part)
+
+
+def _middle(frame: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    middle: np.ndarray[tuple[int], np.dtype[np.float64]] = frame.index.to_numpy(dtype=np.float64) + 0.5
+    return middle

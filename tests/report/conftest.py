@@ -1,0 +1,361 @@
+"""Records as runs would make them, from seeded stamps through the real recorder."""
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from harness.core.plan import plan_open
+from harness.core.record import (
+    DataSet,
+    GeneratorHealth,
+    MicroResult,
+    OperationVerdict,
+    Provenance,
+    RunRecord,
+    Sample,
+    ScenarioResult,
+    ServiceReadings,
+    Setting,
+    System,
+    TargetResult,
+)
+from harness.core.recorder import OperationLog, OperationRecorder
+from harness.core.scenario import ClosedArrivals, OpenArrivals, Operation, Phases, Scenario
+from harness.core.verdict import Verdict, overall
+
+INVALID_REASONS = [
+    "the generator lagged: lag P99 38 ms, more than 10% of the figure",
+    "12 requests were skipped, since more than 64 were in flight",
+    "a worker's report is missing: 1 of 2",
+    "the hypervisor took 9% of the CPU",
+]
+FLOOR_REASON = "the floor itself was late: lag P99 36 ms"
+
+WORKING = Scenario(
+    name="working_access",
+    title="Working memory access",
+    description="Independent agents read memories of the working tier by id; a few are far more popular.",
+    arrivals=OpenArrivals(rate=150),
+    operations=(Operation("get", "get", tier="Working"),),
+    floor=True,
+    phases=Phases(warmup=2, measure=12),
+)
+WARM = Scenario(
+    name="warm_query",
+    title="Warm storage query",
+    description="Unique searches in the warm tier.",
+    arrivals=OpenArrivals(rate=90),
+    operations=(Operation("search", "search", tier="Warm"),),
+    phases=Phases(warmup=2, measure=20),
+)
+MIXED = Scenario(
+    name="mixed",
+    title="Mixed load, 100 users",
+    description="100 users who create, search and read, and think in between.",
+    arrivals=ClosedArrivals(users=100),
+    operations=(
+        Operation("create", "create", weight=20),
+        Operation("search", "search", weight=30),
+        Operation("get", "get", weight=50),
+    ),
+    phases=Phases(warmup=3, measure=20),
+)
+
+
+class Server:
+    """Log-normal service times with a floor under them, and an optional freeze.
+
+    Args:
+        base: median, microseconds.
+        freeze: start and length in seconds from the start of the measure phase; who comes then waits.
+        lag: median of the generator's own delay, microseconds.
+    """
+
+    def __init__(self, base, *, freeze=None, lag=40.0, errors=0.0, lost=0, skipped=0, kind="HTTP 503"):
+        self.base, self.freeze, self.lag = base, freeze, lag
+        self.errors, self.lost, self.skipped, self.kind = errors, lost, skipped, kind
+
+
+def measured(scenario, servers, seed, *, seconds=None):
+    """The logs of a scenario, each operation on its server; cut off after `seconds` when given."""
+    rng = np.random.default_rng(seed)
+    if isinstance(scenario.arrivals, ClosedArrivals):
+        as_open = msgspec.structs.replace(scenario, arrivals=OpenArrivals(rate=88))
+        plan = plan_open(as_open, seed)
+    else:
+        plan = plan_open(scenario, seed)
+    start, end = plan.measure
+    if seconds is not None:
+        end = start + round(seconds * 1e9)
+    recorders = [OperationRecorder(name, (start, end)) for name in plan.operations]
+    left = [(servers[name].lost, servers[name].skipped) for name in plan.operations]
+    for due, index in plan:
+        if due >= end:
+            break
+        server, recorder = servers[plan.operations[index]], recorders[index]
+        recorder.plan(due)
+        lost, skipped = left[index]
+        if recorder.in_measure(due) and skipped:
+            left[index] = lost, skipped - 1
+            recorder.skip(due)
+            continue
+        sent = due + round(server.lag * 1e3 * rng.lognormal(0, 0.6))
+        recorder.send(due)
+        if recorder.in_measure(due) and lost:
+            left[index] = lost - 1, skipped
+            continue
+        work = server.base * rng.lognormal(0, 0.35)
+        begin = sent
+        if server.freeze:
+            first = start + server.freeze[0] * 1e9
+            last = first + server.freeze[1] * 1e9
+            begin = max(sent, int(last)) if first <= sent < last else sent
+        network = 180 * rng.lognormal(0, 0.3)
+        ended = begin + round((work + network) * 1e3)
+        error = server.kind if rng.random() < server.errors else None
+        recorder.record(due, sent, ended, server=work, error=error)
+    return [recorder.log() for recorder in recorders]
+
+
+def result_of(scenario, servers, seed, **changes):
+    seconds = changes.get("seconds")
+    logs = measured(scenario, servers, seed, seconds=seconds)
+    values = {
+        "scenario": scenario,
+        "started_at": "2026-05-04T09:00:12Z",
+        "seconds": scenario.phases.measure,
+        "status": "complete",
+        "seed": seed,
+        "tapes": {log.name: f"{seed:064x}" for log in logs},
+        "operations": logs,
+        "generator": GeneratorHealth(cpu=0.412, cpu_mean=0.303, max_in_flight=17, steal=0.004, max_rss_mib=142.6),
+    }
+    return ScenarioResult(**{**values, **changes})
+
+
+def target(name, verdict, value, **changes):
+    """A row of the guide's table."""
+    common = {
+        "working_memory_access": ("Working memory access", "ms", 1, 2, "lower", "working_access"),
+        "warm_storage_query": ("Warm storage query", "ms", 100, 500, "lower", "warm_query"),
+        "cold_storage_retrieval": ("Cold storage retrieval", "s", 20, 60, "lower", "cold_retrieval"),
+        "memory_creation_rate": ("Memory creation rate", "1/s", 1000, 500, "higher", "creation"),
+        "concurrent_users": ("Concurrent users", "users", 100, 50, "higher", "mixed"),
+        "error_rate": ("Error rate", "%", 1, 5, "lower", "mixed"),
+        "connection_pool": ("Database connection pool", "%", 70, 90, "lower", "mixed"),
+        "compression_ratio": ("Memory compression ratio", ":1", 10, 5, "higher", "cold_retrieval"),
+    }[name]
+    title, unit, bound, critical, better, scenario = common
+    clock = "response" if unit in ("ms", "s") else ""
+    values = {"clock": clock, "method": f"How {title.lower()} is measured.", "verdict": verdict, "value": value}
+    return TargetResult(
+        id=name,
+        title=title,
+        unit=unit,
+        target=bound,
+        critical=critical,
+        better=better,
+        **{**values, "scenario": scenario, **changes},
+    )
+
+
+def provenance(*command):
+    return Provenance(
+        membench="0.1.0",
+        command=list(command) or ["membench", "run", "--suite", "smoke"],
+        git_revision="4f2a9c1d8e7b6a5f4e3d2c1b0a9f8e7d6c5b4a39",
+        git_dirty=True,
+        machine={"processor": "Example 2.6 GHz", "cores": 2, "memory_gib": 7.76, "kernel": "6.8.0"},
+        python="3.11.9",
+        packages={"locust": "2.44.0", "hdrhistogram": "0.10.8", "numpy": "2.1.0"},
+    )
+
+
+SYSTEM = System(
+    url="http://127.0.0.1:8321",
+    service="reference 0.1.0",
+    postgres="embedded",
+    postgres_version="18.1",
+    pgvector_version="0.8.4",
+    settings=[
+        Setting("shared_buffers", "1971MB", "a quarter of memory", "2GB"),
+        Setting("jit", "off", "planning short queries must not compile"),
+    ],
+)
+DATA = DataSet(
+    source="generator seed=7 memories=20000",
+    fingerprint="9c" * 32,
+    memories={"Working": 2_000, "Warm": 8_000, "Cold": 10_000},
+    deduplicated=12,
+    load_seconds=21.437,
+)
+
+
+def make(run_id, **changes):
+    """A record; its verdict follows from its targets unless given."""
+    values = {
+        "id": run_id,
+        "created_at": "2026-05-04T09:00:00Z",
+        "provenance": provenance(),
+        "seed": 7,
+        "suite": "smoke",
+        "system": SYSTEM,
+        "dataset": DATA,
+        **changes,
+    }
+    values.setdefault("verdict", overall(t.verdict for t in values.get("targets", [])))
+    return RunRecord(**values)
+
+
+def working_result(**changes):
+    return result_of(WORKING, {"get": Server(420), "noop": Server(60)}, 7, **changes)
+
+
+@pytest.fixture(scope="session")
+def healthy():
+    readings = ServiceReadings(
+        pool_utilization=[Sample(i / 2, 0.34 + 0.1 * np.sin(i / 3)) for i in range(40)],
+        cache_hits={"search": 940},
+        cache_misses={"search": 60},
+    )
+    servers = {"create": Server(2_400), "search": Server(9_000), "get": Server(700)}
+    mixed = result_of(MIXED, servers, 9, service=readings)
+    floor_hides = "the floor's own P99 leaves less than half of the target: judged on the server clock"
+    return make(
+        "2026-05-04-healthy",
+        scenarios=[working_result(), result_of(WARM, {"search": Server(14_000)}, 8), mixed],
+        targets=[
+            target(
+                "working_memory_access",
+                Verdict.PASS,
+                0.978,
+                clock="server",
+                floor=0.71,
+                reasons=[floor_hides],
+            ),
+            target("warm_storage_query", Verdict.PASS, 32.9),
+            target("concurrent_users", Verdict.PASS, 100),
+            target("error_rate", Verdict.PASS, 0.0),
+            target("connection_pool", Verdict.PASS, 43.8),
+            target("memory_creation_rate", Verdict.NOT_MEASURED, None, reasons=["creation did not run"]),
+        ],
+        micro=[MicroResult("codec", "encode[1536]", 4_000, 41.2, 55.0, 80.1, 312.0, 23_800.0)],
+    )
+
+
+@pytest.fixture(scope="session")
+def failing():
+    servers = {"create": Server(2_400, errors=0.2), "search": Server(9_000, lost=4), "get": Server(700)}
+    return make(
+        "2026-05-04-failing",
+        scenarios=[
+            result_of(WARM, {"search": Server(14_000, freeze=(8, 2))}, 8),
+            result_of(
+                MIXED,
+                servers,
+                9,
+                verdicts={
+                    "create": OperationVerdict(Verdict.FAIL, ["15.6% of 352 requests failed: HTTP 503 x55"]),
+                    "search": OperationVerdict(Verdict.PASS),
+                },
+            ),
+        ],
+        targets=[
+            target("warm_storage_query", Verdict.FAIL, 1812.4),
+            target("error_rate", Verdict.WARN, 4.1, reasons=["HTTP 503: 71 of 1,760"]),
+            target("compression_ratio", Verdict.PASS, 11.3),
+            target("cold_storage_retrieval", Verdict.PASS, 0.0312),
+            target("memory_creation_rate", Verdict.WARN, 999.96),
+        ],
+    )
+
+
+@pytest.fixture(scope="session")
+def invalid():
+    generator = GeneratorHealth(
+        workers=2, reported=1, cpu=0.99, cpu_mean=0.93, max_in_flight=64, steal=0.09, max_rss_mib=140
+    )
+    servers = {"get": Server(420, lag=9_000, skipped=12, lost=3), "noop": Server(60, lag=9_000)}
+    verdicts = {
+        "get": OperationVerdict(Verdict.INVALID, INVALID_REASONS),
+        "noop": OperationVerdict(Verdict.INVALID, [FLOOR_REASON]),
+    }
+    repeated = {"attempt": 2, "repeated_because": ["the generator lagged"]}
+    result = result_of(WORKING, servers, 7, generator=generator, verdicts=verdicts, **repeated)
+    return make(
+        "2026-05-04-invalid",
+        scenarios=[result],
+        targets=[
+            target(
+                "working_memory_access",
+                Verdict.INVALID,
+                38.4,
+                floor=31.0,
+                reasons=INVALID_REASONS,
+                hints=["Run it with more workers: membench run working_access --workers 2"],
+            )
+        ],
+        reasons=["the phase was repeated once and lagged again"],
+    )
+
+
+@pytest.fixture(scope="session")
+def interrupted():
+    cut = working_result(seconds=4.2, status="interrupted")
+    return make(
+        "2026-05-04-interrupted",
+        status="interrupted",
+        scenarios=[cut],
+        targets=[
+            target("working_memory_access", Verdict.INVALID, None, reasons=["603 samples, a P99 needs 1,000"]),
+            target("warm_storage_query", Verdict.NOT_MEASURED, None, clock=""),
+        ],
+        not_run=["warm_query", "mixed"],
+        dataset=None,
+    )
+
+
+@pytest.fixture(scope="session")
+def empty():
+    return RunRecord(
+        id="2026-05-04-empty",
+        created_at="2026-05-04T09:00:00Z",
+        provenance=Provenance("0.1.0", [], "", False, {}, "3.11.9", {}),
+        seed=0,
+        status="failed",
+        failure="PostgreSQL did not start: no space left on device",
+    )
+
+
+@pytest.fixture(scope="session")
+def hopeless():
+    """Nothing was ever answered, and everything that can be hostile is."""
+    bad = "<script>alert(1)</script> \x1b[31m|\x00 [red]`x`"
+    logs = measured(WARM, {"search": Server(9_000, errors=1.0, kind=bad)}, 3)
+    result = result_of(
+        WARM, {"search": Server(1)}, 3, operations=[*logs, OperationLog("idle", logs[0].tally.__class__(), {}, [])]
+    )
+    result.seconds = 0.0
+    return make(
+        "2026-05-04-hopeless",
+        provenance=provenance("membench", "run", bad),
+        scenarios=[result],
+        targets=[
+            target("warm_storage_query", Verdict.INVALID, None, reasons=[bad], hints=[bad]),
+            target("error_rate", Verdict.FAIL, 100.0, reasons=[bad]),
+        ],
+        system=System(url=bad, settings=[Setting(bad, bad, bad, bad)]),
+        reasons=[bad],
+        failure=bad,
+        status="failed",
+    )
+
+
+@pytest.fixture(params=["healthy", "failing", "invalid", "interrupted", "empty", "hopeless"])
+def record(request):
+    return request.getfixturevalue(request.param)
+
+
+GOLDEN = Path(__file__).parent / "golden"
