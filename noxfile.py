@@ -49,10 +49,9 @@ def types(session: nox.Session) -> None:
 def lock(session: nox.Session) -> None:
     """Writes the constraints file anew, with the newest versions that fit."""
     session.install("uv")
-    session.run(
-        "uv", "pip", "compile", "pyproject.toml", "--group", "test", "--group", "lint", "--group", "types", "--universal", "--python-version", "3.11",
-        "--no-annotate", "--no-header", "--upgrade", "--quiet", "--output-file", LOCK,
-    )  # fmt: skip
+    groups = [word for group in ("test", "lint", "types") for word in ("--group", group)]
+    options = ["--universal", "--python-version", "3.11", "--no-annotate", "--no-header", "--upgrade", "--quiet"]
+    session.run("uv", "pip", "compile", "pyproject.toml", *groups, *options, "--output-file", LOCK)
 
 
 @nox.session

@@ -58,6 +58,11 @@ class MemoryCache:
         """Bytes that the entries occupy, roughly."""
         return self._bytes
 
+    @property
+    def full(self) -> bool:
+        """Whether one more entry would drive out another, as far as their number goes."""
+        return len(self._entries) >= self._size
+
     def get(self, memory_id: UUID) -> Entry | None:
         """The entry, if it is there and alive."""
         entry = self._entries.get(memory_id)

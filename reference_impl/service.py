@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -13,13 +14,13 @@ from reference_impl.embedding import Embedder, Vector
 from reference_impl.encoding import counters, head
 from reference_impl.errors import ApiError, memory_not_found
 from reference_impl.metrics import Metrics
-from reference_impl.models import DatabaseState
+from reference_impl.models import DatabaseState, Tier
 from reference_impl.settings import Settings
 from reference_impl.storage.database import Database
 from reference_impl.storage.memories import Memories
 from reference_impl.storage.records import NewMemory
 from reference_impl.storage.searches import Hit, Query, Searches
-from reference_impl.writer import Created, Writer
+from reference_impl.writer import Created, Outcome, Writer
 
 _TIERS_SECONDS = 15.0
 _PING_SECONDS = 1.0
@@ -72,11 +73,30 @@ class Service:
         """
         created = await self.writer.create(new)
         encoded = head(created.memory)
-        if not created.deduplicated and created.memory.id not in self.cache:
-            # What was just written is what is read next. (A twin of this create may have read it already.)
-            now = datetime.now(UTC)
-            self.cache.put(created.memory.id, encoded, 0, seconds_until(created.memory.expires_at, now))
+        self._remember(created, encoded)
         return created, self.whole(created, encoded)
+
+    async def create_many(self, news: Sequence[NewMemory]) -> list[Outcome]:
+        """Stores many memories, each with an outcome of its own, in order.
+
+        Raises:
+            ApiError: 429 if too many batches wait.
+        """
+        outcomes = await self.writer.create_many(news)
+        for outcome in outcomes:
+            # Working memories are about to be read. But an import must not drive out what is being read now.
+            if self.cache.full:
+                break
+            if isinstance(outcome, Created) and outcome.memory.tier == Tier.WORKING.column:
+                self._remember(outcome, head(outcome.memory))
+        return outcomes
+
+    def _remember(self, created: Created, encoded: bytes) -> None:
+        """Cache a memory: what was just written is what is read next."""
+        memory = created.memory
+        # A twin of this create may have read it already.
+        if not created.deduplicated and memory.id not in self.cache:
+            self.cache.put(memory.id, encoded, 0, seconds_until(memory.expires_at, datetime.now(UTC)))
 
     def whole(self, created: Created, encoded: bytes | None = None) -> bytes:
         """JSON of a created memory, with its access counters and `deduplicated`."""

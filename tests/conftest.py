@@ -1,11 +1,21 @@
-"""Records made without a server: real recorders, made-up stamps."""
+"""What tests of several rooms need: made-up logs, a fake service, a PostgreSQL server, ports."""
 
-from collections.abc import Callable
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from harness.core.recorder import OperationLog, OperationRecorder
+from harness.stack import embedded
+from harness.stack.ledger import Ledger
+from tests.ports import free_port
+
+FAKE = Path(__file__).parent / "fake_service.py"
 
 S = 1_000_000_000
 
@@ -51,3 +61,40 @@ def make_log() -> Callable[..., OperationLog]:
         return recorder.log()
 
     return make
+
+
+@pytest.fixture
+def free_tcp_port() -> Callable[[], int]:
+    """Gives a port that nobody listens on."""
+    return free_port
+
+
+@pytest.fixture
+def fake_service() -> Iterator[Callable[..., str]]:
+    """Starts a fake service with the given options; gives its URL."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(*options: object) -> str:
+        port = free_port()
+        started.append(subprocess.Popen([sys.executable, str(FAKE), str(port), *map(str, options)]))
+        for _ in range(200):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return f"http://127.0.0.1:{port}"
+            time.sleep(0.05)
+        raise AssertionError("the fake service did not start")
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real PostgreSQL server for the session."""
+    ledger = Ledger(tmp_path_factory.mktemp("ledger"))
+    postgres = embedded.start([], ledger, lambda text: None)
+    yield postgres.url
+    postgres.stop()
+    ledger.close()

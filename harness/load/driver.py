@@ -1,11 +1,11 @@
 """Runs a load process from the command's own process: starts it, reads its lines, ends it, collects its report."""
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from harness.core.errors import LoadError
 from harness.load.job import JOB_FILE, REPORT_FILE, Line, LoadJob, LoadReport, decode_line
 
+_ERRORS = "stderr.txt"
 GRACE = 20.0
 """Seconds that a load process gets to fold and write its report once told to stop."""
 
@@ -24,27 +25,26 @@ class LoadProcess:
 
     Args:
         job: what to run.
-        on_start: told the process's id, for the ledger of what must be cleared after a crash.
+        folder: an empty one, for the job, the report and the process's last words.
+        environment: of the process.
     """
 
-    def __init__(self, job: LoadJob, on_start: Callable[[int], None] = lambda pid: None) -> None:
-        self.job = job
-        self.on_start = on_start
+    def __init__(self, job: LoadJob, folder: Path, environment: Mapping[str, str] | None = None) -> None:
+        self._job, self._folder = job, folder
+        self._environment = os.environ if environment is None else environment
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "LoadProcess":
-        self._folder = tempfile.TemporaryDirectory(prefix="membench-load-")
-        self.folder = Path(self._folder.name)
-        (self.folder / JOB_FILE).write_bytes(msgspec.json.encode(self.job))
-        self._errors = (self.folder / "stderr.txt").open("w+b")
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "harness.load.process", str(self.folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            start_new_session=True,
-        )
-        self.on_start(self._process.pid)
+        (self._folder / JOB_FILE).write_bytes(msgspec.json.encode(self._job))
+        with (self._folder / _ERRORS).open("wb") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "harness.load.process", str(self._folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
+                env=self._environment,
+            )
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -58,8 +58,6 @@ class LoadProcess:
             process.wait()
         if process.stdout:
             process.stdout.close()
-        self._errors.close()
-        self._folder.cleanup()
 
     @property
     def pid(self) -> int:
@@ -93,10 +91,9 @@ class LoadProcess:
             status = self._running.wait(GRACE)
         except subprocess.TimeoutExpired as error:
             raise LoadError(f"the load process did not end within {GRACE:g} s of its last word") from error
-        path = self.folder / REPORT_FILE
+        path = self._folder / REPORT_FILE
         if status != 0 or not path.exists():
-            self._errors.seek(0)
-            tail = self._errors.read().decode(errors="replace").strip().splitlines()[-3:]
+            tail = (self._folder / _ERRORS).read_text(errors="replace").strip().splitlines()[-3:]
             cause = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
             raise LoadError(f"the load process ended without a report ({cause})", hint=" / ".join(tail))
         return msgspec.json.decode(path.read_bytes(), type=LoadReport)

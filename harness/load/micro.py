@@ -1,10 +1,8 @@
 """Runs the micro-benchmarks with pytest-benchmark and takes over their raw timings."""
 
-import os
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,51 +17,44 @@ TIMEOUT = 300.0
 DATABASE_VARIABLE = "MEMBENCH_DATABASE_URL"
 
 
-def run(suite: Path, database_url: str | None, on_start: Callable[[int], None] = lambda pid: None) -> list[MicroResult]:
+def run(suite: Path, database_url: str | None, folder: Path, environment: Mapping[str, str]) -> list[MicroResult]:
     """Run a folder of benchmarks in a process of their own.
 
     Args:
         suite: the folder.
         database_url: a PostgreSQL server for those that need one; they are skipped without it.
-        on_start: told the process's id.
+        folder: an empty one for the results.
+        environment: of the process.
 
     Raises:
         LoadError: a benchmark failed, or none ran.
     """
-    with tempfile.TemporaryDirectory(prefix="membench-micro-") as folder:
-        results = Path(folder) / "results.json"
-        environment = {key: value for key, value in os.environ.items() if key != DATABASE_VARIABLE}
-        if database_url:
-            environment[DATABASE_VARIABLE] = database_url
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", str(suite), "-q", "--benchmark-only", "--benchmark-disable-gc"]
-            + [
-                f"--benchmark-json={results}",
-                "-p",
-                "no:cacheprovider",
-                f"--rootdir={folder}",
-                "--import-mode=importlib",
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=environment,
-            cwd=folder,
-            start_new_session=True,
-        )
-        on_start(process.pid)
-        try:
-            output, _ = process.communicate(timeout=TIMEOUT)
-        except subprocess.TimeoutExpired as error:
-            raise LoadError(f"the micro-benchmarks took more than {TIMEOUT:g} s") from error
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait()
-        if process.returncode != 0 or not results.exists():
-            raise LoadError("the micro-benchmarks failed: " + " / ".join(output.strip().splitlines()[-3:]))
-        return parse(results.read_bytes())
+    results = folder / "results.json"
+    variables = {key: value for key, value in environment.items() if key != DATABASE_VARIABLE}
+    if database_url:
+        variables[DATABASE_VARIABLE] = database_url
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", str(suite), "-q", "--benchmark-only", "--benchmark-disable-gc"]
+        + [f"--benchmark-json={results}", f"--rootdir={folder}", "-p", "no:cacheprovider", "--import-mode=importlib"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=variables,
+        cwd=folder,
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=TIMEOUT)
+    except subprocess.TimeoutExpired as error:
+        raise LoadError(f"the micro-benchmarks took more than {TIMEOUT:g} s") from error
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+    if process.returncode != 0 or not results.exists():
+        raise LoadError("the micro-benchmarks failed: " + " / ".join(output.strip().splitlines()[-3:]))
+    return parse(results.read_bytes())
 
 
 def parse(data: bytes) -> list[MicroResult]:

@@ -3,9 +3,9 @@
 import os
 import pwd
 import secrets
+import signal
 import socket
 import subprocess
-import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -23,7 +23,7 @@ with warnings.catch_warnings():
 
 from harness.core.errors import StackError
 from harness.core.record import Setting
-from harness.stack.ledger import Ledger, ProcessId, delete_folder, end_process, identify
+from harness.stack.ledger import PATIENCE, Ledger
 from harness.stack.postgres import Postgres, Say
 
 SYSTEM_USER = "embedded_postgres"
@@ -39,8 +39,7 @@ def start(settings: list[Setting], ledger: Ledger, say: Say) -> Postgres:
         StackError: it did not come up; with its last words.
     """
     say("starting the embedded PostgreSQL")
-    folder = Path(tempfile.mkdtemp(prefix="membench-pg-"))
-    ledger.folder(folder)
+    folder = ledger.folder("postgres")
     data, log, password = folder / "data", folder / "postgres.log", secrets.token_urlsafe(16)
     data.mkdir(mode=0o700)
     user = _system_user(folder, data)
@@ -59,9 +58,9 @@ def start(settings: list[Setting], ledger: Ledger, say: Say) -> Postgres:
             ],
             pgdata=data,
             user=user,
+            env=ledger.environment(),
         )
     except subprocess.CalledProcessError as error:
-        delete_folder(str(folder))
         raise StackError(f"initdb failed: {error}") from error
     (folder / "password").unlink()
     port = free_port()
@@ -81,13 +80,12 @@ def start(settings: list[Setting], ledger: Ledger, say: Say) -> Postgres:
             stderr=subprocess.STDOUT,
             user=user,
             cwd=folder,
+            env=ledger.environment(),
             start_new_session=True,
         )
-    ledger.process(process.pid)
-    identity = identify(process.pid)
 
     def stop() -> None:
-        _stop(process, identity, folder)
+        _stop(process)
 
     try:
         _await_port(process, port, log)
@@ -116,10 +114,14 @@ def _system_user(folder: Path, data: Path) -> str | None:
     return SYSTEM_USER
 
 
-def _stop(process: subprocess.Popen[bytes], identity: ProcessId, folder: Path) -> None:
-    end_process(identity)
-    process.wait()
-    delete_folder(str(folder))
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)  # the fast shutdown; SIGTERM would wait for clients
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGQUIT)  # at once, and its children with it
+        process.wait()
 
 
 def _await_port(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

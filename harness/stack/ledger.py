@@ -1,4 +1,8 @@
-"""What this run has started, on disk: so that the next run can clear what a killed one left behind."""
+"""What a run has started, on disk before it is started: so that nothing stays behind, even after a SIGKILL.
+
+Processes carry the run's name in their environment, temporary files lie in one folder, containers and databases are
+noted by name. There is no moment at which something exists and cannot be found.
+"""
 
 import contextlib
 import os
@@ -6,51 +10,102 @@ import shutil
 import signal
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final, Self
 
 import msgspec
 import psutil
 from msgspec import Struct
 
-
-class ProcessId(Struct, frozen=True):
-    """A process, told apart from a later one with the same number by its start time (seconds since the epoch)."""
-
-    pid: int
-    created: float
-
-    def find(self) -> psutil.Process | None:
-        """The process while it lives."""
-        with contextlib.suppress(psutil.Error):
-            process = psutil.Process(self.pid)
-            if abs(process.create_time() - self.created) < 0.05 and process.status() != psutil.STATUS_ZOMBIE:
-                return process
-        return None
+VARIABLE: Final = "MEMBENCH_RUN"
+"""The environment variable by which a run's processes are known."""
+PATIENCE: Final = 10.0
+"""Seconds that a process gets to end politely."""
 
 
 class Contents(Struct):
-    """What a run has started and must take down.
+    """What a run must take down.
 
     Attributes:
-        owner: the run's own process.
-        processes: to end.
-        containers: to remove, by name.
-        folders: to delete.
-        databases: to drop: URL of the server, and name.
-        path: of the ledger itself.
+        run: its name, unique on this machine.
+        pid: of its own process.
+        created: start time of that process, seconds since the epoch: tells it from a later one with the same number.
+        folder: all of its temporary files.
+        containers: by name.
+        databases: URL of the server, and name.
     """
 
-    owner: ProcessId
-    path: Path
-    processes: list[ProcessId] = []
+    run: str
+    pid: int
+    created: float
+    folder: str
     containers: list[str] = []
-    folders: list[str] = []
     databases: list[tuple[str, str]] = []
 
+    def owner_lives(self) -> bool:
+        """Whether the run's own process still runs."""
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.created) < 0.05
+            return same and process.status() != psutil.STATUS_ZOMBIE
+        return False
 
-def identify(pid: int) -> ProcessId:
-    """The identity of a living process."""
-    return ProcessId(pid, psutil.Process(pid).create_time())
+
+class Ledger:
+    """The record of one run's possessions, and where they are kept. A context manager; made anew for each run.
+
+    Args:
+        home: folder of all ledgers of this user.
+    """
+
+    def __init__(self, home: Path | None = None) -> None:
+        home = home or default_home()
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        run = f"{os.getpid()}-{time.time_ns()}"
+        self._path = home / f"{run}.json"
+        folder = Path(tempfile.gettempdir()) / f"membench-{run}"
+        self.contents = Contents(run, os.getpid(), psutil.Process().create_time(), str(folder))
+        self._save()
+        # The embedded server's system user must reach its data in it.
+        folder.mkdir(mode=0o711)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def folder(self, name: str) -> Path:
+        """A new temporary folder."""
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.contents.folder))
+
+    def environment(self) -> dict[str, str]:
+        """The environment for each process that the run starts."""
+        return {**os.environ, VARIABLE: self.contents.run}
+
+    def container(self, name: str) -> None:
+        """Note a container that is about to be started under this name."""
+        self.contents.containers.append(name)
+        self._save()
+
+    def database(self, server_url: str, name: str) -> None:
+        """Note a database that is about to be made on somebody's server."""
+        self.contents.databases.append((server_url, name))
+        self._save()
+
+    def close(self) -> None:
+        """End what still runs and delete the files; containers and databases must be gone already."""
+        end_processes(self.contents)
+        shutil.rmtree(self.contents.folder, ignore_errors=True)
+        self._path.unlink(missing_ok=True)
+
+    def _save(self) -> None:
+        partial = self._path.with_suffix(".part")
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(msgspec.json.encode(self.contents))
+        partial.replace(self._path)
 
 
 def default_home() -> Path:
@@ -59,95 +114,34 @@ def default_home() -> Path:
     return Path(base) / "membench" if base else Path(tempfile.gettempdir()) / f"membench-{os.getuid()}"
 
 
-class Ledger:
-    """The things that one run must take down, written before each is used.
-
-    Args:
-        home: folder of all ledgers.
-    """
-
-    def __init__(self, home: Path | None = None) -> None:
-        self._home = home or default_home()
-        self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._home / f"{os.getpid()}-{time.time_ns()}.json"
-        self._entries = Contents(identify(os.getpid()), path)
-
-    def process(self, pid: int) -> None:
-        """Note a process that was started."""
-        with contextlib.suppress(psutil.Error):
-            self._entries.processes.append(identify(pid))
-            self._save()
-
-    def container(self, name: str) -> None:
-        """Note a container that is about to be started under this name."""
-        self._entries.containers.append(name)
-        self._save()
-
-    def folder(self, path: Path) -> None:
-        """Note a temporary folder."""
-        self._entries.folders.append(str(path))
-        self._save()
-
-    def database(self, server_url: str, name: str) -> None:
-        """Note a database that is about to be made on somebody's server."""
-        self._entries.databases.append((server_url, name))
-        self._save()
-
-    def close(self) -> None:
-        """All was taken down."""
-        self._entries.path.unlink(missing_ok=True)
-
-    def contents(self) -> Contents:
-        """All that was noted."""
-        return self._entries
-
-    def _save(self) -> None:
-        path = self._entries.path
-        partial = path.with_suffix(".part")
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(self._entries, enc_hook=str))
-        partial.replace(path)
-
-
-def leftovers(home: Path | None = None) -> list[Contents]:
-    """What runs that no longer live have left behind. Ledgers of living runs are not touched."""
-    found = []
+def leftovers(home: Path | None = None) -> Iterator[tuple[Path, Contents]]:
+    """The ledgers of runs that no longer live, with their paths. Those of living runs are not touched."""
     for path in sorted((home or default_home()).glob("*.json")):
         try:
-            contents = msgspec.json.decode(path.read_bytes(), type=Contents, dec_hook=lambda kind, text: kind(text))
+            contents = msgspec.json.decode(path.read_bytes(), type=Contents)
         except (OSError, msgspec.DecodeError, msgspec.ValidationError):
             continue
-        if contents.owner.find() is None:
-            found.append(contents)
-    return found
+        if not contents.owner_lives():
+            yield path, contents
 
 
-def end_process(identity: ProcessId, *, patience: float = 10.0) -> bool:
-    """End one process of ours: politely, then for good.
-
-    Args:
-        identity: of the process; another one under the same number is left alone.
-        patience: seconds until it is killed.
-
-    Returns:
-        whether there was one.
-    """
-    process = identity.find()
-    if process is None:
-        return False
-    with contextlib.suppress(psutil.Error):
-        family = process.children(recursive=True)
-        # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for its clients.
-        process.send_signal(signal.SIGINT if process.name() == "postgres" else signal.SIGTERM)
-        _, alive = psutil.wait_procs([process, *family], timeout=patience)
-        for survivor in alive:
-            with contextlib.suppress(psutil.Error):
-                survivor.kill()
-        psutil.wait_procs(alive, timeout=5)
-    return True
-
-
-def delete_folder(path: str) -> None:
-    """Delete a temporary folder of ours, whatever is left in it."""
-    shutil.rmtree(path, ignore_errors=True)
+def end_processes(contents: Contents, *, patience: float = PATIENCE) -> int:
+    """End all processes of a run, politely and then for good; returns how many there were."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.pid != os.getpid() and process.environ().get(VARIABLE) == contents.run:
+                found.append(process)
+    for process in found:
+        with contextlib.suppress(psutil.Error):
+            # PostgreSQL's own children follow their postmaster, for which SIGINT is the fast shutdown.
+            if process.name() != "postgres":
+                process.terminate()
+            elif process.parent() not in found:
+                process.send_signal(signal.SIGINT)
+    _, alive = psutil.wait_procs(found, timeout=patience)
+    for process in alive:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(alive, timeout=5)
+    return len(found)

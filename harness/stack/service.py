@@ -4,15 +4,13 @@ import json
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from harness.core.errors import StackError
-from harness.stack.ledger import Ledger, delete_folder, end_process, identify
+from harness.stack.ledger import PATIENCE, Ledger
 from harness.stack.postgres import Say
 
 POOL_SIZE = 50
@@ -44,24 +42,24 @@ def start(database_url: str, port: int, ledger: Ledger, say: Say) -> Service:
     """
     _refuse_taken(port)
     say(f"starting the memory service on port {port}")
-    folder = Path(tempfile.mkdtemp(prefix="membench-service-"))
-    ledger.folder(folder)
-    log = folder / "service.log"
+    log = ledger.folder("service") / "service.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "reference_impl", "--database", database_url, "--port", str(port)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            env=ledger.environment(),
             start_new_session=True,
         )
-    ledger.process(process.pid)
-    identity = identify(process.pid)
 
     def stop() -> None:
-        end_process(identity)
-        process.wait()
-        delete_folder(str(folder))
+        process.terminate()
+        try:
+            process.wait(PATIENCE + 5)  # it answers what it has accepted first
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
     url = f"http://127.0.0.1:{port}"
     try:

@@ -1,6 +1,7 @@
 """The whole system under test, up and down."""
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from typing import Self
 
@@ -56,7 +57,7 @@ class Stack:
                 self._undo.pop()()
         finally:
             # What an interrupt kept from being registered, or from ending, above still stands in the ledger.
-            _clear(self.ledger.contents())
+            _clear(self.ledger.contents)
             self.ledger.close()
 
     def _start_postgres(self) -> Postgres:
@@ -85,19 +86,18 @@ def tuned() -> list[Setting]:
 
 def clear_leftovers(say: Say) -> None:
     """Take down what runs that were killed have left on this machine."""
-    for left in ledger.leftovers():
-        ended = _clear(left)
-        left.path.unlink(missing_ok=True)
-        say(f"cleared what a killed run had left behind ({ended} processes, {len(left.folders)} folders)")
+    for path, contents in ledger.leftovers():
+        ended = _clear(contents)
+        path.unlink(missing_ok=True)
+        say(f"cleared what a killed run had left behind ({ended} processes, its files)")
 
 
-def _clear(left: ledger.Contents) -> int:
-    """Take down everything named; returns how many processes still lived."""
-    ended = sum(ledger.end_process(identity) for identity in left.processes)
-    for name in left.containers:
+def _clear(contents: ledger.Contents) -> int:
+    """Take down everything that a ledger names; returns how many processes still lived."""
+    ended = ledger.end_processes(contents)
+    for name in contents.containers:
         container.remove(name)
-    for url, name in left.databases:
+    for url, name in contents.databases:
         external.drop(url, name)
-    for folder in left.folders:
-        ledger.delete_folder(folder)
+    shutil.rmtree(contents.folder, ignore_errors=True)
     return ended

@@ -55,7 +55,7 @@ class MemoryHandlers:
                 checked.append(error)
             if index % _SLICE == _SLICE - 1:
                 await asyncio.sleep(0)
-        stored = iter(await self._service.writer.create_many([item for item in checked if isinstance(item, NewMemory)]))
+        stored = iter(await self._service.create_many([item for item in checked if isinstance(item, NewMemory)]))
         outcomes = [next(stored) if isinstance(item, NewMemory) else item for item in checked]
         return Response(b'{"results":[' + b",".join(self._outcome(item, minimal) for item in outcomes) + b"]}")
 

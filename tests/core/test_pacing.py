@@ -84,7 +84,7 @@ def test_the_published_table() -> None:
 
 
 def test_a_closed_loop_hides_the_freeze_below_its_largest_percentiles() -> None:
-    """What Locust's constant_pacing sees: each user waits for its own answer, and the pacing forgives what it missed."""
+    """What Locust's constant_pacing sees: users wait for their answers, and pacing forgives what it missed."""
     users, interval, seconds, server = 10, 10 / 200 * S, 20 * S, FrozenServer(2 * S)
     recorder = OperationRecorder("noop", (0, seconds))
     for user in range(users):

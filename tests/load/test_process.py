@@ -10,7 +10,8 @@ from harness.core.scenario import ClosedArrivals, OpenArrivals
 from harness.load.driver import LoadProcess
 from harness.load.job import LoadReport
 from harness.load.servertiming import server_time
-from tests.load.conftest import free_port, noop_scenario
+from tests.load.conftest import noop_scenario
+from tests.ports import free_port
 
 Offer = Callable[..., LoadReport]
 Fake = Callable[..., str]
@@ -76,7 +77,7 @@ def test_an_interrupt_leaves_what_was_measured(fake_service: Fake, offer: Offer,
             tape = Path(folder) / "noop.jsonl"
             write_tape(tape, (Request("GET", "/") for _ in range(10_000)))
             job = LoadJob(url=fake_service(), scenario=scenario, seed=1, tapes={"noop": str(tape)})
-            with LoadProcess(job) as process:
+            with LoadProcess(job, Path(folder)) as process:
                 for line in process.lines():
                     if isinstance(line, Progress) and line.phase == when and not seen:
                         seen.append(line.phase)

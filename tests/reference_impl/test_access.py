@@ -65,3 +65,16 @@ def test_unknown_and_malformed_ids(service):
     assert (reply.status, reply.json["error"]["code"]) == (400, "INVALID_REQUEST")
     assert reply.json["error"]["details"]["field"] == "id"
     assert service.get(f"/api/v1/memories/{uuid.uuid4()}?include=everything").status == 400
+
+
+def test_a_batch_of_working_memories_is_cached_but_drives_nothing_out(postgres, launch):
+    running = launch(postgres.new_database(), "--cache-size", "3")
+    try:
+        first = running.create("being read")
+        batch = [{"content": f"imported {n}", "tier": "Cold" if n == 0 else "Working"} for n in range(6)]
+        stored = running.post("/api/v1/memories/batch", {"memories": batch}).json["results"]
+        cold, working, *_, last = [outcome["memory"] for outcome in stored]
+        timings = [running.get(path(memory)).headers["server-timing"] for memory in (first, working, last, cold)]
+        assert [timing.partition("cache;desc=")[2][:4] for timing in timings] == ["hit", "hit", "miss", "miss"]
+    finally:
+        assert running.stop() == 0

@@ -1,0 +1,5 @@
+"""The command line: `membench`."""
+
+from harness.cli.app import main
+
+__all__ = ["main"]

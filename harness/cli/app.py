@@ -1,0 +1,276 @@
+"""The verbs, thin: each turns its options into one call and an exit status.
+
+They import what they need when they are called: plotting and scientific libraries take seconds to load, and neither
+`--help` nor a wrong argument should wait for them.
+"""
+
+import contextlib
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import msgspec
+import typer
+from rich.console import Console
+
+import harness
+from harness.cli import folders
+from harness.cli.interrupt import Interrupts
+from harness.cli.options import DEFAULT_MEMORIES, RUNS, RunOptions, choose
+from harness.core import record as records
+from harness.core.errors import Exit, MembenchError, UsageError
+from harness.core.record import RunRecord
+from harness.core.scenario import parse_duration
+from harness.core.verdict import exit_status
+
+app = typer.Typer(
+    name="membench",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Load, measure and judge an agentic memory service. Verdicts: PASS, WARN, FAIL, and INVALID where a "
+    "figure cannot be believed.",
+    epilog="Exit status: 0 PASS or WARN, 1 FAIL, 2 usage, 3 INVALID, 130 interrupted.",
+)
+
+Postgres = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|container|embedded|URL",
+        help="Where PostgreSQL comes from: a container where a Docker engine answers, else the embedded server; or "
+        "the URL of a server, on which a database of our own is made and dropped.",
+        rich_help_panel="System under test",
+    ),
+]
+Run = Annotated[str, typer.Argument(help="A run's folder, its name under results/runs, or 'latest'.", metavar="RUN")]
+
+
+@app.command(
+    epilog="Examples:  membench run  |  membench run search_complex --rate 300 --duration 60s  |  "
+    "membench run mixed --users 100 --duration 300s --url http://127.0.0.1:3333"
+)
+def run(
+    scenario: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SCENARIO]...", help="Scenarios to run, in this order. Without any, a suite.", show_default=False
+        ),
+    ] = None,
+    suite: Annotated[
+        str | None,
+        typer.Option(metavar="smoke|standard|full", help="A list of scenarios and their phases. [default: smoke]"),
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Requests per second, open loop.", rich_help_panel="Load", min=0.001)
+    ] = None,
+    users: Annotated[
+        int | None, typer.Option(help="Users who think between requests, closed loop.", rich_help_panel="Load", min=1)
+    ] = None,
+    duration: Annotated[
+        str | None, typer.Option(help="Length of the measure phase: 30s, 5m.", rich_help_panel="Load")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.", rich_help_panel="Load", min=0)] = 1,
+    url: Annotated[
+        str | None,
+        typer.Option(help="Measure the service at this URL; nothing is started.", rich_help_panel="System under test"),
+    ] = None,
+    postgres: Postgres = "auto",
+    memories: Annotated[
+        int | None, typer.Option(help="Memories to generate and load.", rich_help_panel="Data", min=1)
+    ] = None,
+    corpus: Annotated[
+        Path | None, typer.Option(help="JSON lines of memories to load instead.", rich_help_panel="Data")
+    ] = None,
+    questions: Annotated[
+        Path | None, typer.Option(help="JSON lines of questions to search for.", rich_help_panel="Data")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder. [default: results/runs/<time>-<what>]")] = None,
+) -> None:
+    """Bring up a memory service, load it, and judge it against the targets.
+
+    Leaves run.json (everything), report.html, report.md, junit.xml, plots and .hlog files in the run's folder.
+    """
+    if rate is not None and users is not None:
+        raise UsageError("--rate is open load and --users is closed: give one of them")
+    if corpus is not None and memories is not None:
+        raise UsageError("--memories generates and --corpus reads: give one of them")
+    if questions is not None and corpus is None:
+        raise UsageError("--questions belong to a --corpus")
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise UsageError(f"'{url}' is no URL", hint="it begins with http:// or https://")
+    seconds = parse_duration(duration) if duration else None
+    chosen, micro, suite_name, found = choose(scenario or [], suite, rate=rate, users=users, duration=seconds)
+    now = datetime.now(UTC)
+    what = suite_name or "-".join(scenario or [])
+    options = RunOptions(
+        scenarios=chosen,
+        micro=micro,
+        suite=suite_name,
+        url=url,
+        postgres=_checked_postgres(postgres),
+        seed=seed,
+        memories=memories or (found.memories if found else DEFAULT_MEMORIES),
+        corpus=corpus,
+        questions=questions,
+        out=out or RUNS / f"{now:%Y%m%d-%H%M%S}-{what[:40]}",
+        command=["membench", *sys.argv[1:]],
+    )
+    folders.prepare(options.out)
+    raise typer.Exit(_run(options))
+
+
+def _run(options: RunOptions) -> int:
+    from harness.cli.display import Display
+    from harness.cli.session import Session
+
+    interrupts = Interrupts()
+    with interrupts.installed():
+        try:
+            with Display(_stderr()) as display:
+                record = Session(options, display, interrupts).run()
+        except KeyboardInterrupt:
+            _drop_if_empty(options.out)
+            return Exit.INTERRUPTED
+        except BaseException:
+            _drop_if_empty(options.out)
+            raise
+        # What was measured is worth more than a quick end: from here on signals wait.
+        with interrupts.passed_to(lambda: None):
+            _print(record)
+            _write(record, options.out)
+    if record.status == "interrupted":
+        return Exit.INTERRUPTED
+    return Exit.INVALID if record.status == "failed" and record.verdict != "FAIL" else exit_status(record.verdict)
+
+
+def _write(record: RunRecord, out: Path) -> None:
+    """Save a record, its interval logs and its reports.
+
+    Raises:
+        MembenchError: they could not all be written.
+    """
+    from harness.core.hlog import write_hlog
+    from harness.report.write import write_reports
+
+    try:
+        records.save(record, out)
+        for result in record.scenarios:
+            for log in result.operations:
+                write_hlog(out / f"{result.name}.{log.name}.hlog", log, result.started_at)
+        write_reports(record, out)
+    except OSError as error:
+        raise MembenchError(
+            f"the run is over, but its folder {out} cannot be written: {error.strerror}",
+            hint="the figures above are all that is left of it",
+        ) from error
+    folders.remember(out)
+    _stderr().print(f"run folder: {out}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def show(
+    run: Run = "latest",
+    as_json: Annotated[bool, typer.Option("--json", help="All figures as JSON; times in microseconds.")] = False,
+) -> None:
+    """Show a run's verdicts and figures."""
+    from harness.cli.summary import summary
+
+    record = records.load(folders.find(run))
+    if as_json:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(summary(record)), indent=2).decode() + "\n")
+    else:
+        _print(record)
+
+
+@app.command()
+def report(run: Run = "latest") -> None:
+    """Draw a run's reports again, from its record alone."""
+    folder = folders.find(run)
+    record = records.load(folder)
+    from harness.report.write import write_reports
+
+    try:
+        for path in write_reports(record, folder):
+            typer.echo(path)
+    except OSError as error:
+        raise UsageError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+@app.command()
+def up(
+    port: Annotated[int, typer.Option(help="Port of the memory service.", min=1, max=65535)] = 3333,
+    postgres: Postgres = "auto",
+) -> None:
+    """Bring up PostgreSQL and the reference memory service, until Ctrl-C."""
+    from harness.cli.display import Display
+    from harness.stack.stack import Stack, clear_leftovers
+
+    interrupts = Interrupts()
+    wanted = _checked_postgres(postgres)
+    with interrupts.installed(), Display(_stderr()) as display:
+        try:
+            clear_leftovers(display.step)
+            with Stack(wanted, port=port, say=display.step) as stack:
+                typer.echo(f"memory service: {stack.service.url}   PostgreSQL: {stack.postgres.url}")
+                display.step("Ctrl-C takes it down")
+                stack.service.wait()
+                raise MembenchError("the memory service ended by itself")
+        except KeyboardInterrupt:
+            display.step("down")
+
+
+def _checked_postgres(value: str) -> str:
+    if value in ("auto", "container", "embedded") or value.startswith(("postgres://", "postgresql://")):
+        return value
+    raise UsageError(
+        f"'{value}' is no way to get PostgreSQL", hint="--postgres takes auto, container, embedded or postgresql://..."
+    )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"membench {harness.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """The root of all verbs."""
+
+
+def _print(record: RunRecord) -> None:
+    from harness.report.terminal import print_report
+
+    console = Console()
+    print_report(record, console if console.is_terminal else Console(width=max(console.width, 100)))
+
+
+def _stderr() -> Console:
+    return Console(stderr=True)
+
+
+def _drop_if_empty(out: Path) -> None:
+    with contextlib.suppress(OSError):
+        out.rmdir()
+
+
+def main(argv: list[str] | None = None) -> NoReturn:
+    """The command `membench`."""
+    try:
+        app(args=argv)
+    except MembenchError as error:
+        sys.exit(_complain(str(error), error.hint, error.status))
+    sys.exit(Exit.OK)
+
+
+def _complain(message: str, hint: str, status: Exit) -> Exit:
+    typer.echo(f"membench: {message}", err=True)
+    if hint:
+        typer.echo(f"  {hint}", err=True)
+    return status

@@ -1,0 +1,77 @@
+"""Ctrl-C and kill in every phase: what was measured is kept and marked, and nothing stays behind."""
+
+import json
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from tests.cli.conftest import Membench
+
+pytestmark = pytest.mark.slow
+RUN = (
+    "run",
+    "working_access",
+    "noop",
+    "--postgres",
+    "embedded",
+    "--memories",
+    3000,
+    "--duration",
+    "8s",
+    "--out",
+    "out",
+)
+
+
+@pytest.mark.parametrize(
+    ("moment", "measured", "number"),
+    [
+        ("starting the embedded PostgreSQL", {0}, signal.SIGINT),
+        ("starting the memory service", {0}, signal.SIGTERM),
+        ("loading 3,000", {0}, signal.SIGINT),
+        ("working_access: 150/s", {0, 1}, signal.SIGINT),  # before or after its load process is there
+        ("working_access: measure", {1}, signal.SIGINT),
+        ("working_access: measure", {1}, signal.SIGTERM),
+        ("noop: 200/s", {1, 2}, signal.SIGINT),
+    ],
+)
+def test_an_interrupt(membench: Membench, moment: str, measured: set[int], number: signal.Signals) -> None:
+    process = membench.start(*RUN)
+    membench.read_until(process, moment)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert "Traceback" not in output
+    assert membench.left_behind() == []
+    record = json.loads((membench.cwd / "out" / "run.json").read_text())
+    assert record["status"] == "interrupted"
+    assert len(record["scenarios"]) in measured
+    status, shown = membench.run("show", "out", "--json")
+    assert status == 0
+    assert json.loads(shown)["status"] == "interrupted"
+
+
+def test_what_a_killed_run_left_is_cleared_by_the_next(membench: Membench) -> None:
+    process = membench.start(*RUN)
+    membench.read_until(process, "working_access: measure")
+    process.kill()
+    process.wait()
+    left = {one.name() for one in membench.processes()}
+    assert "postgres" in left
+    status, output = membench.run(
+        "run", "noop", "--postgres", "embedded", "--rate", 50, "--duration", "1s", "--out", "next"
+    )
+    assert "cleared what a killed run had left behind" in output
+    assert status == 0, output
+    assert membench.left_behind() == []
+
+
+def test_up_until_ctrl_c(membench: Membench, free_tcp_port: Callable[[], int]) -> None:
+    port = free_tcp_port()
+    process = membench.start("up", "--postgres", "embedded", "--port", port)
+    assert f"http://127.0.0.1:{port}" in membench.read_until(process, "memory service:")
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert membench.left_behind() == []
