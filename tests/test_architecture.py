@@ -1,0 +1,67 @@
+"""What may import what: read from the code itself."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("corpus", "load", "stack", "telemetry", "judge", "report")
+FORBIDDEN_IN_CORE = {"locust", "gevent", "geventhttpclient", "asyncpg", "http", "urllib", "requests", "docker"}
+
+
+def imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: relative import"
+            found.add(node.module)
+    return found
+
+
+def modules(folder: str) -> list[Path]:
+    files = sorted((ROOT / folder).rglob("*.py"))
+    assert files, folder
+    return files
+
+
+def of_project(found: set[str]) -> set[str]:
+    return {name for name in found if name.split(".")[0] in ("harness", "scenarios", "reference_impl", "tests")}
+
+
+@pytest.mark.parametrize("path", modules("harness/core"), ids=lambda path: path.name)
+def test_core_imports_nothing_of_the_project_and_no_io(path: Path) -> None:
+    found = imports(path)
+    assert all(name.startswith("harness.core") for name in of_project(found))
+    assert not {name.split(".")[0] for name in found} & FORBIDDEN_IN_CORE
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_import_core_and_not_each_other(room: str) -> None:
+    for path in modules(f"harness/{room}"):
+        for name in of_project(imports(path)):
+            assert name == "harness" or name.startswith(("harness.core", f"harness.{room}")), f"{path}: {name}"
+
+
+def test_harness_and_service_know_each_other_only_by_url() -> None:
+    for path in modules("harness"):
+        assert not any(name.startswith("reference_impl") for name in imports(path)), path
+    for path in modules("reference_impl"):
+        assert not any(name.startswith(("harness", "scenarios")) for name in imports(path)), path
+
+
+def test_only_the_benchmarks_of_its_parts_import_the_service() -> None:
+    for path in modules("scenarios"):
+        if path.parent.name != "micro":
+            assert not any(name.startswith("reference_impl") for name in imports(path)), path
+
+
+def test_locust_stays_in_load_processes() -> None:
+    """Importing it patches the standard library."""
+    allowed = {"users.py", "process.py", "timer.py", "cost.py"}
+    for path in modules("harness"):
+        if {name.split(".")[0] for name in imports(path)} & {"locust", "gevent", "geventhttpclient"}:
+            assert path.parent.name == "load", path
+            assert path.name in allowed, path
