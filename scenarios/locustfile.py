@@ -19,7 +19,7 @@ from locust.exception import StopUser
 from locust.runners import MasterRunner
 
 import scenarios
-from harness.core.errors import LoadError
+from harness.core.errors import Exit, LoadError
 from harness.core.histogram import PERCENTS
 from harness.core.recorder import OperationRecorder
 from harness.core.scenario import ClosedArrivals, Scenario, load_scenario
@@ -79,6 +79,11 @@ class Workload:
 def _prepare(environment: Any, **_: Any) -> None:
     """Load the memories that the requests refer to; every start uses a seed of its own, so that creates are new."""
     if isinstance(environment.runner, MasterRunner):
+        return
+    if not environment.host:
+        logging.getLogger(__name__).error("the users have no host: give one with --host or in the web UI")
+        environment.process_exit_code = Exit.USAGE
+        environment.runner.quit()
         return
     options = environment.parsed_options
     seed = time.time_ns() % 2**31

@@ -34,6 +34,7 @@ def make_log() -> Callable[..., OperationLog]:
         server_ms: float | None = 0.5,
         errors: int = 0,
         skipped: int = 0,
+        late_skips: bool = False,
         censored: int = 0,
         kind: str = "HTTP 500",
     ) -> OperationLog:
@@ -44,7 +45,7 @@ def make_log() -> Callable[..., OperationLog]:
             due = number * seconds * S // count
             recorder.plan(due)
             if number < skipped:
-                recorder.skip(due)
+                recorder.skip(due, due + late_skips * 10**8)
                 continue
             recorder.send(due)
             if number < skipped + censored:

@@ -17,7 +17,7 @@ class Connection(asyncio.Protocol):
         self.options, self.state, self.data = options, state, b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
+        self.transport: asyncio.Transport = transport  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
         self.data += data
@@ -28,6 +28,9 @@ class Connection(asyncio.Protocol):
             if len(self.data) < end + 4 + size:
                 return
             path = head.split(b" ")[1]
+            if self.options.hang_up:
+                self.transport.abort()
+                return
             self.data = self.data[end + 4 + size :]
             self.answer(path)
 
@@ -36,6 +39,8 @@ class Connection(asyncio.Protocol):
         if not health:
             self.misbehave()
         status = 200 if health and not self.options.sick else self.options.status
+        if not path.startswith(self.options.root.encode()):
+            status = 404
         body = b'{"status":"healthy","version":"fake"}'
         self.transport.write(  # type: ignore[attr-defined]
             b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nServer-Timing: total;dur=0.500\r\n"
@@ -64,5 +69,7 @@ if __name__ == "__main__":
     parser.add_argument("--freeze", type=float, default=0.0)
     parser.add_argument("--at", type=float, default=0.0)
     parser.add_argument("--status", type=int, default=200)
+    parser.add_argument("--hang-up", action="store_true", help="close every connection instead of answering")
+    parser.add_argument("--root", default="")
     parser.add_argument("--sick", action="store_true", help="health answers --status too")
     uvloop.run(serve(parser.parse_args()))

@@ -22,6 +22,7 @@ from harness.core import record as records
 from harness.core.errors import Exit, MembenchError, UsageError
 from harness.core.record import RunRecord
 from harness.core.scenario import parse_duration
+from harness.core.secrets import hide_password
 from harness.core.verdict import exit_status
 
 app = typer.Typer(
@@ -213,7 +214,10 @@ def up(
         try:
             clear_leftovers(display.step)
             with Stack(wanted, port=port, say=display.step) as stack:
-                typer.echo(f"memory service: {stack.service.url}   PostgreSQL: {stack.postgres.url}")
+                database = (
+                    stack.postgres.url if stack.postgres.kind != "external" else hide_password(stack.postgres.url)
+                )
+                typer.echo(f"memory service: {stack.service.url}   PostgreSQL: {database}")
                 display.step("Ctrl-C takes it down")
                 stack.service.wait()
                 raise MembenchError("the memory service ended by itself")

@@ -1,6 +1,7 @@
 """One run, from the system coming up to the judged record: here the rooms of the house are put together."""
 
 import contextlib
+import http.client
 import json
 import shutil
 import urllib.error
@@ -14,7 +15,7 @@ from harness.cli.interrupt import Interrupts
 from harness.cli.options import RunOptions
 from harness.cli.tapes import write_tapes
 from harness.core.errors import LoadError, MembenchError, StackError
-from harness.core.record import DataSet, GeneratorHealth, RunRecord, ScenarioResult, ServiceReadings, System
+from harness.core.record import DataSet, GeneratorHealth, RunRecord, ScenarioResult, ServiceReadings, System, save
 from harness.core.recorder import merge_logs
 from harness.core.scenario import Scenario
 from harness.core.targets import load_targets
@@ -70,6 +71,8 @@ class Session:
                 for scenario in self.options.scenarios:
                     self.record.scenarios.append(self._measure(url, ledger, scenario, dataset))
                     self.record.not_run.remove(scenario.name)
+                    # Should this process be killed, what it has measured so far is there.
+                    save(self.record, self.options.out)
                     if self._interrupts.seen:
                         raise KeyboardInterrupt
                 if self.options.micro:
@@ -80,9 +83,12 @@ class Session:
         except KeyboardInterrupt:
             self.record.status = "interrupted"
             self.record.failure = "interrupted by the user"
-        except MembenchError as error:
+        except Exception as error:
             self.record.status = "failed"
-            self.record.failure = f"{error}" + (f" ({error.hint})" if error.hint else "")
+            self.record.failure = f"{type(error).__name__}: {error}"
+            if isinstance(error, MembenchError):
+                self.record.failure = f"{error}" + (f" ({error.hint})" if error.hint else "")
+            # What was measured before is worth keeping; without any the error speaks for itself.
             if not self.record.scenarios:
                 raise
         finally:
@@ -247,7 +253,7 @@ def _service_name(url: str) -> str:
         raise StackError(
             f"the service at {url} answers {error.code} on /api/v1/health", hint="nothing was measured"
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise StackError(
             f"no memory service answers at {url}: {getattr(error, 'reason', error)}",
             hint="start one with 'membench up', or leave --url out",

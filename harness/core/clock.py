@@ -1,6 +1,5 @@
 """The clock that everything timed is given: monotonic nanoseconds, real or virtual."""
 
-import time
 from typing import Protocol
 
 
@@ -14,18 +13,6 @@ class Clock(Protocol):
     def wait_until(self, deadline: int) -> None:
         """Return at `deadline` (nanoseconds) or as soon after it as the clock can; at once if it has passed."""
         ...
-
-
-class MonotonicClock:
-    """The machine's monotonic clock; waits with plain sleeps, which are late by up to a millisecond."""
-
-    now = staticmethod(time.perf_counter_ns)
-
-    def wait_until(self, deadline: int) -> None:
-        """Sleep until `deadline`, nanoseconds."""
-        left = deadline - time.perf_counter_ns()
-        if left > 0:
-            time.sleep(left / 1e9)
 
 
 class VirtualClock:

@@ -56,6 +56,6 @@ class OpenLoop(Generic[R]):
             recorder = self._recorders[operation]
             recorder.plan(due)
             if self._in_flight() >= self._max_in_flight:
-                recorder.skip(due)
+                recorder.skip(due, self._clock.now())
             else:
                 self._send(operation, request, due)

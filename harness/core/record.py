@@ -98,12 +98,14 @@ class ServiceReadings(Struct):
 
     Attributes:
         pool_utilization: busy / max of its connection pool, 0 to 1, each half second; empty when it does not tell.
+        pool_missed: readings of it that got no answer in time.
         cache_hits: cache hits per cache during the phase.
         cache_misses: misses likewise.
         compression_ratio: original / stored bytes of the cold tier; None when it does not tell.
     """
 
     pool_utilization: list[Sample] = []
+    pool_missed: int = 0
     cache_hits: dict[str, int] = {}
     cache_misses: dict[str, int] = {}
     compression_ratio: float | None = None

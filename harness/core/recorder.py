@@ -19,6 +19,8 @@ client. lag: actual send - intended start, what the generator did. server: what 
 `Server-Timing` header.
 """
 NO_SERVER_TIME: Final = -1.0
+LATE_NS: Final = 50_000_000
+"""Nanoseconds after its time from which a request that is skipped counts as late by the generator's fault."""
 
 
 class Interval(msgspec.Struct, omit_defaults=True):
@@ -40,7 +42,8 @@ class Interval(msgspec.Struct, omit_defaults=True):
 class Tally(msgspec.Struct):
     """What became of the requests of one operation that were due in the measure phase.
 
-    sent = ok + error + censored holds, or the recorder lost something.
+    sent = ok + error + censored holds, or the recorder lost something. Of the skipped, `skipped_late` came to their
+    turn so late that the generator, not the service, may have filled the cap.
     """
 
     planned: int = 0
@@ -48,6 +51,7 @@ class Tally(msgspec.Struct):
     ok: int = 0
     error: int = 0
     skipped: int = 0
+    skipped_late: int = 0
     censored: int = 0
     out_of_range: int = 0
     without_server_clock: int = 0
@@ -123,7 +127,7 @@ class OperationRecorder:
     def __init__(self, name: str, measure: tuple[int, int]) -> None:
         self.name = name
         self.measure_start, self.measure_end = measure
-        self.planned = self.sent = self.skipped = self.finished = 0
+        self.planned = self.sent = self.skipped = self.skipped_late = self.finished = 0
         self._intended, self._sent, self._ended = array("q"), array("q"), array("q")
         self._server, self._ok = array("d"), array("b")
         self.error_counts: Counter[str] = Counter()
@@ -148,9 +152,11 @@ class OperationRecorder:
         """Count a request as sent. Every sent request must end in `record`, or it counts as censored."""
         self.sent += self.in_measure(intended)
 
-    def skip(self, intended: int) -> None:
-        """Count a request that was due but not sent, since too many were in flight."""
-        self.skipped += self.in_measure(intended)
+    def skip(self, intended: int, now: int) -> None:
+        """Count a request that was due but, at `now` (nanoseconds), not sent, since too many were in flight."""
+        if self.in_measure(intended):
+            self.skipped += 1
+            self.skipped_late += now - intended > LATE_NS
 
     def record(
         self, intended: int, sent: int, ended: int, server: float = NO_SERVER_TIME, error: str | None = None
@@ -185,6 +191,7 @@ class OperationRecorder:
             ok=ok_in_measure,
             error=self.finished - ok_in_measure,
             skipped=self.skipped,
+            skipped_late=self.skipped_late,
             censored=self.sent - self.finished,
             out_of_range=columns.out_of_range,
             without_server_clock=int((columns.ok & columns.in_measure & (columns.server == NO_SERVER_TIME)).sum()),

@@ -12,6 +12,8 @@ LAG_BOUND_US: Final = 50_000.0
 """Beyond it the load was not offered as planned, whatever the target."""
 CPU_BOUND: Final = 0.9
 """Share of its one core above which a generator's own queue shows in every figure."""
+LEAST_SECONDS: Final = 5.0
+"""Below it the seconds at both ends weigh too much in a rate."""
 STEAL_BOUND: Final = 0.1
 """Share of CPU time taken by the hypervisor above which the machine was not ours."""
 
@@ -47,7 +49,7 @@ def of_scenario(result: ScenarioResult) -> Iterator[Doubt]:
     if generator.cpu_mean > CPU_BOUND:
         yield Doubt(
             f"the generator used {generator.cpu_mean:.0%} of its core",
-            "lower the rate, or give the load more workers",
+            "lower the rate: one load process has one core",
             passing=True,
         )
     if generator.steal is not None and generator.steal > STEAL_BOUND:
@@ -84,6 +86,15 @@ def of_lag(result: ScenarioResult, operation: str) -> Iterator[Doubt]:
             f"the generator lagged: 1% of requests were sent more than {lag / 1e3:.0f} ms late",
             "lower the rate, or leave the generator a core of its own",
             passing=True,
+        )
+
+
+def of_length(result: ScenarioResult) -> Iterator[Doubt]:
+    """Whether the phase is long enough for a rate: it counts whole seconds."""
+    if result.seconds < LEAST_SECONDS:
+        yield Doubt(
+            f"{result.seconds:.1f} s are too short for a rate, which needs {LEAST_SECONDS:g} s",
+            "lengthen the measure phase with --duration",
         )
 
 

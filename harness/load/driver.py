@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from harness.core.errors import LoadError
 from harness.load.job import JOB_FILE, REPORT_FILE, Line, LoadJob, LoadReport, decode_line
 
 _ERRORS = "stderr.txt"
+SILENCE = 60.0
+"""Seconds without a line after which a load process is given up."""
 GRACE = 20.0
 """Seconds that a load process gets to fold and write its report once told to stop."""
 
@@ -33,6 +36,7 @@ class LoadProcess:
         self._job, self._folder = job, folder
         self._environment = os.environ if environment is None else environment
         self._process: subprocess.Popen[bytes] | None = None
+        self._interrupted = False
 
     def __enter__(self) -> "LoadProcess":
         (self._folder / JOB_FILE).write_bytes(msgspec.json.encode(self._job))
@@ -41,10 +45,13 @@ class LoadProcess:
                 [sys.executable, "-m", "harness.load.process", str(self._folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
+                bufsize=0,
                 stderr=errors,
                 start_new_session=True,
                 env=self._environment,
             )
+        if self._interrupted:
+            self.interrupt()
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -71,13 +78,26 @@ class LoadProcess:
         return self._process
 
     def lines(self) -> Iterator[Line]:
-        """What the process tells, until it ends."""
-        for data in self._running.stdout or ():
+        """What the process tells, until it ends.
+
+        Raises:
+            LoadError: it fell silent; it promises a line each second.
+        """
+        pipe = self._running.stdout
+        assert pipe is not None
+        while True:
+            # Lines are short and flushed one by one: what is readable is a whole line.
+            if not select.select([pipe], [], [], SILENCE)[0]:
+                raise LoadError(f"the load process has said nothing for {SILENCE:g} s", hint="it is ended")
+            data = pipe.readline()
+            if not data:
+                return
             with contextlib.suppress(msgspec.DecodeError):
                 yield decode_line(data)
 
     def interrupt(self) -> None:
         """Ask for an early end: the process drains briefly and still reports."""
+        self._interrupted = True  # even before there is a process
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
 

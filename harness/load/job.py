@@ -21,7 +21,6 @@ class LoadJob(Struct):
         seed: of the plan.
         tapes: per operation, the path of its tape.
         worker: this process's number among `workers`.
-        headers: sent with each request.
     """
 
     url: str
@@ -30,7 +29,6 @@ class LoadJob(Struct):
     tapes: dict[str, str]
     worker: int = 0
     workers: int = 1
-    headers: dict[str, str] = {}
 
 
 class Progress(Struct, tag="progress"):

@@ -1,7 +1,9 @@
 """Fills a service with memories through its batch endpoint."""
 
+import contextlib
 import http.client
 import itertools
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -52,7 +54,6 @@ def load(
     url: str,
     batches: Iterable[Sequence[T]],
     on_batch: Callable[[Sequence[T], list[str]], None],
-    headers: dict[str, str] | None = None,
 ) -> Loaded:
     """Create memories, several batches at once, and tell the id of each.
 
@@ -60,13 +61,12 @@ def load(
         url: the service's root.
         batches: at most 1,000 memories each; read as they are needed.
         on_batch: called with each batch and its ids, in the order of `batches`.
-        headers: sent with each request.
 
     Raises:
         LoadError: the service refused a batch or an item of one, or went away.
     """
     done, began = Loaded(), time.monotonic()
-    connections = _Connections(url, headers or {})
+    connections = _Connections(url)
     with ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="loader") as pool:
         try:
             for batch, answer in _in_order(pool, connections.send, batches):
@@ -108,9 +108,8 @@ def _refuse_failures(answer: _Answer) -> None:
 class _Connections:
     """A kept-alive connection for each thread."""
 
-    def __init__(self, url: str, headers: dict[str, str]) -> None:
+    def __init__(self, url: str) -> None:
         self._parts = urlsplit(url)
-        self._headers = {"Content-Type": "application/json", **headers}
         self._local = threading.local()
         self._all: list[http.client.HTTPConnection] = []
 
@@ -118,7 +117,7 @@ class _Connections:
         body = msgspec.json.encode({"memories": list(batch)})
         connection = self._connection()
         try:
-            connection.request("POST", self._parts.path + PATH, body, self._headers)
+            connection.request("POST", self._parts.path + PATH, body, {"Content-Type": "application/json"})
             answer = connection.getresponse()
             data = answer.read()
         except (OSError, http.client.HTTPException) as error:
@@ -141,4 +140,7 @@ class _Connections:
 
     def close(self) -> None:
         for connection in self._all:
+            # Only a shutdown wakes a thread that waits for an answer.
+            with contextlib.suppress(OSError, AttributeError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
             connection.close()

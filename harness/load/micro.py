@@ -50,8 +50,12 @@ def run(suite: Path, database_url: str | None, folder: Path, environment: Mappin
         raise LoadError(f"the micro-benchmarks took more than {TIMEOUT:g} s") from error
     finally:
         if process.poll() is None:
-            process.terminate()
-            process.wait()
+            process.terminate()  # it drops its database first
+            try:
+                process.communicate(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
     if process.returncode != 0 or not results.exists():
         raise LoadError("the micro-benchmarks failed: " + " / ".join(output.strip().splitlines()[-3:]))
     return parse(results.read_bytes())

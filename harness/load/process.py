@@ -35,21 +35,20 @@ class Run:
 
     def __init__(self, job: LoadJob) -> None:
         self.job = job
+        names = tuple(job.tapes)
+        self.plan = self._plan(names)
         phases = job.scenario.phases
         self.start = time.perf_counter_ns() + round(START_DELAY * 1e9)
         self.measure_start = self.start + round(phases.warmup * 1e9)
         self.measure_end = self.measure_start + round(phases.measure * 1e9)
         self.interrupted = False
         self.watch = _Watch()
-        names = tuple(job.tapes)
         measure = (self.measure_start, self.measure_end)
         self.session = Session(
             recorders=[OperationRecorder(name, measure) for name in names],
             tapes=[_share(read_tape(Path(path)), job.worker, job.workers) for path in job.tapes.values()],
             deadline=self.measure_end,
-            headers=job.headers,
         )
-        self.plan = self._plan(names)
 
     def _plan(self, names: tuple[str, ...]) -> Plan | None:
         if isinstance(self.job.scenario.arrivals, ClosedArrivals):
@@ -108,6 +107,8 @@ class Run:
 
     def report(self) -> LoadReport:
         """What was measured."""
+        if self.plan is not None and not (self.session.finished or self.interrupted):
+            self.session.problem = self.session.problem or "the plan was not offered to its end in time"
         seconds = max(self.measure_end - self.measure_start, 0) / 1e9
         began = time.time() - (time.perf_counter_ns() - self.measure_start) / 1e9
         return LoadReport(
@@ -202,6 +203,9 @@ def _say(line: Progress | PhaseChange) -> None:
 def main(folder: str) -> None:
     """Run the job in a folder and leave the report there."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    # As Locust's own command does: each request in flight is an open file.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     path = Path(folder)
     run = Run(msgspec.json.decode((path / JOB_FILE).read_bytes(), type=LoadJob))
     gevent.signal_handler(signal.SIGINT, run.interrupt)

@@ -1,9 +1,11 @@
 """Locust users that follow the plan and stamp every request with the clocks of the recorder."""
 
+import errno
 import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import gevent
 from geventhttpclient import HTTPClient
@@ -23,6 +25,8 @@ from harness.load.timer import HubTimer
 
 TIMEOUT = 75.0
 """Seconds. A slow answer is a measurement, not an error, up to the slowest critical threshold (60 s)."""
+_OURS = (errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL)
+"""Failures of this machine: out of files or ports."""
 _JSON = {"Content-Type": "application/json"}
 
 
@@ -34,7 +38,6 @@ class Session:
         recorders: one per operation, in the plan's order.
         tapes: the next requests of each operation.
         deadline: nanoseconds; no request is sent from then on.
-        headers: sent with each request.
         problem: the first thing that went wrong in the generator itself.
         untold: finished requests that Locust has not heard of yet.
     """
@@ -42,7 +45,6 @@ class Session:
     recorders: list[OperationRecorder]
     tapes: list[Iterator[Request]]
     deadline: int
-    headers: dict[str, str] = field(default_factory=dict)
     in_flight: int = 0
     max_in_flight: int = 0
     finished: bool = False
@@ -89,6 +91,7 @@ class RecordedUser(User):
     abstract = True
     session: Session
     client: HTTPClient
+    base: str = ""
 
     def send(self, operation: int, request: Request, intended: int) -> int:
         """Send one request and record what became of it.
@@ -104,23 +107,27 @@ class RecordedUser(User):
         session = self.session
         recorder = session.recorders[operation]
         body = bytes(request.body)
-        headers = {**session.headers, **_JSON} if body else session.headers
+        headers = _JSON if body else None
         session.in_flight += 1
         session.max_in_flight = max(session.max_in_flight, session.in_flight)
         recorder.send(intended)
         error, server, length = None, NO_SERVER_TIME, 0
         sent = time.perf_counter_ns()
         try:
-            response = self.client.request(request.method, request.path, body, headers)
+            response = self.client.request(request.method, self.base + request.path, body, headers)
             length = len(response.read())
             ended = time.perf_counter_ns()
             server = server_time(response.get("server-timing"))
             if not 200 <= response.status_code < 300:
                 error = f"HTTP {response.status_code}"
-        except FAILURES as failure:
+        except Exception as failure:  # whatever it is, the request has ended and must be counted
             ended = time.perf_counter_ns()
             error = type(failure).__name__
-        session.in_flight -= 1
+            if not isinstance(failure, FAILURES) or getattr(failure, "errno", None) in _OURS:
+                # The service had no part in it.
+                session.problem = session.problem or f"{error}: {failure}"
+        finally:
+            session.in_flight -= 1
         recorder.record(intended, sent, ended, server, error)
         session.untold.append((request.method, recorder.name, (ended - sent) / 1e6, length, error))
         return ended
@@ -134,13 +141,17 @@ def connect(url: str | None, concurrency: int) -> HTTPClient:
     """
     if not url:
         raise LoadError("the users have no host", hint="give one with --host")
-    return HTTPClient.from_url(
+    client = HTTPClient.from_url(
         url,
         concurrency=concurrency,
         connection_timeout=TIMEOUT,
         network_timeout=TIMEOUT,
         block_size=64 * 1024,
     )
+    # It tries a GET again on each connection that was closed on it, as often as the pool has connections. Once is what
+    # a stale kept-alive connection needs; more would hide a service that crashes under load.
+    client._connection_pool.size = 0
+    return client
 
 
 class OpenUser(RecordedUser):
@@ -154,6 +165,7 @@ class OpenUser(RecordedUser):
     def on_start(self) -> None:
         """Open the pool of connections."""
         self.client = connect(self.host, self.max_in_flight)
+        self.base = urlsplit(self.host or "").path.rstrip("/")
 
     @task
     def offer(self) -> None:
@@ -195,6 +207,7 @@ class ClosedUser(RecordedUser):
     def on_start(self) -> None:
         """Give each user a connection and seeded thoughts of its own."""
         self.client = connect(self.host, 1)
+        self.base = urlsplit(self.host or "").path.rstrip("/")
         type(self).born += 1
         self.random = random.Random(self.seed * 1_000_003 + type(self).born)
 

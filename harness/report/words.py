@@ -147,7 +147,7 @@ def next_step(record: RunRecord) -> str:
             "mend it and run the same command again."
         )
     if record.verdict is Verdict.PASS:
-        return f"Keep it to compare with: membench baseline {clean(record.id)}"
+        return f"See the figures behind it in report.html, or: membench show {clean(record.id)} --json"
     return "Run a suite that measures at least one target."
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from harness.core.errors import StackError
+from harness.core.secrets import hide_password
 from harness.stack.ledger import Ledger
 from harness.stack.postgres import Postgres, Say
 
@@ -44,14 +45,6 @@ def drop(url: str, name: str) -> None:
     if name.startswith(PREFIX):
         with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             asyncio.run(_execute(url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
-
-
-def hide_password(url: str) -> str:
-    """The URL as it may be shown."""
-    parts = urlsplit(url)
-    if not parts.password:
-        return url
-    return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":***@", 1)))
 
 
 async def _execute(url: str, statement: str) -> None:

@@ -5,6 +5,7 @@ noted by name. There is no moment at which something exists and cannot be found.
 """
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -18,6 +19,8 @@ import msgspec
 import psutil
 from msgspec import Struct
 
+from harness.core.errors import StackError
+
 VARIABLE: Final = "MEMBENCH_RUN"
 """The environment variable by which a run's processes are known."""
 PATIENCE: Final = 10.0
@@ -29,27 +32,15 @@ class Contents(Struct):
 
     Attributes:
         run: its name, unique on this machine.
-        pid: of its own process.
-        created: start time of that process, seconds since the epoch: tells it from a later one with the same number.
         folder: all of its temporary files.
         containers: by name.
         databases: URL of the server, and name.
     """
 
     run: str
-    pid: int
-    created: float
     folder: str
     containers: list[str] = []
     databases: list[tuple[str, str]] = []
-
-    def owner_lives(self) -> bool:
-        """Whether the run's own process still runs."""
-        with contextlib.suppress(psutil.Error):
-            process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.created) < 0.05
-            return same and process.status() != psutil.STATUS_ZOMBIE
-        return False
 
 
 class Ledger:
@@ -62,10 +53,15 @@ class Ledger:
     def __init__(self, home: Path | None = None) -> None:
         home = home or default_home()
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if home.stat().st_uid != os.getuid():
+            raise StackError(f"{home} belongs to somebody else", hint="set XDG_RUNTIME_DIR to a folder of your own")
         run = f"{os.getpid()}-{time.time_ns()}"
         self._path = home / f"{run}.json"
         folder = Path(tempfile.gettempdir()) / f"membench-{run}"
-        self.contents = Contents(run, os.getpid(), psutil.Process().create_time(), str(folder))
+        self.contents = Contents(run, str(folder))
+        # Held for as long as this process lives, whatever the clock does: who can take it has found a dead run.
+        self._lock = self._path.with_suffix(".lock").open("w")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
         self._save()
         # The embedded server's system user must reach its data in it.
         folder.mkdir(mode=0o711)
@@ -97,8 +93,9 @@ class Ledger:
     def close(self) -> None:
         """End what still runs and delete the files; containers and databases must be gone already."""
         end_processes(self.contents)
-        shutil.rmtree(self.contents.folder, ignore_errors=True)
-        self._path.unlink(missing_ok=True)
+        delete_folder(self.contents)
+        forget(self._path)
+        self._lock.close()
 
     def _save(self) -> None:
         partial = self._path.with_suffix(".part")
@@ -121,8 +118,31 @@ def leftovers(home: Path | None = None) -> Iterator[tuple[Path, Contents]]:
             contents = msgspec.json.decode(path.read_bytes(), type=Contents)
         except (OSError, msgspec.DecodeError, msgspec.ValidationError):
             continue
-        if not contents.owner_lives():
+        if path.stat().st_uid == os.getuid() and not _locked(path.with_suffix(".lock")):
             yield path, contents
+
+
+def _locked(path: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError), path.open("r") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def forget(path: Path) -> None:
+    """Delete a ledger: all that it names is gone."""
+    path.unlink(missing_ok=True)
+    path.with_suffix(".lock").unlink(missing_ok=True)
+
+
+def delete_folder(contents: Contents) -> None:
+    """Delete a run's temporary files."""
+    folder = Path(contents.folder)
+    # Whatever stands in a ledger, only ever a folder that a run would make.
+    if folder.name == f"membench-{contents.run}":
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def end_processes(contents: Contents, *, patience: float = PATIENCE) -> int:

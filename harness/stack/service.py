@@ -1,5 +1,6 @@
 """The reference service as a process of its own."""
 
+import http.client
 import json
 import socket
 import subprocess
@@ -45,11 +46,12 @@ def start(database_url: str, port: int, ledger: Ledger, say: Say) -> Service:
     log = ledger.folder("service") / "service.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "reference_impl", "--database", database_url, "--port", str(port)],
+            [sys.executable, "-m", "reference_impl", "--port", str(port)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=ledger.environment(),
+            # Not an argument: everybody on the machine sees those, and the URL has a password.
+            env={**ledger.environment(), "MEMORY_DATABASE_URL": database_url},
             start_new_session=True,
         )
 
@@ -80,7 +82,7 @@ def healthy(url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/api/v1/health", timeout=2) as answer:
             return bool(answer.status == 200 and json.load(answer))
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
         return False
 
 

@@ -1,7 +1,6 @@
 """The whole system under test, up and down."""
 
 import asyncio
-import shutil
 from collections.abc import Callable
 from typing import Self
 
@@ -88,7 +87,7 @@ def clear_leftovers(say: Say) -> None:
     """Take down what runs that were killed have left on this machine."""
     for path, contents in ledger.leftovers():
         ended = _clear(contents)
-        path.unlink(missing_ok=True)
+        ledger.forget(path)
         say(f"cleared what a killed run had left behind ({ended} processes, its files)")
 
 
@@ -99,5 +98,5 @@ def _clear(contents: ledger.Contents) -> int:
         container.remove(name)
     for url, name in contents.databases:
         external.drop(url, name)
-    shutil.rmtree(contents.folder, ignore_errors=True)
+    ledger.delete_folder(contents)
     return ended

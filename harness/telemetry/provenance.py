@@ -11,6 +11,7 @@ import psutil
 
 import harness
 from harness.core.record import Provenance
+from harness.core.secrets import hide_password
 
 
 def provenance(command: list[str]) -> Provenance:
@@ -22,12 +23,12 @@ def provenance(command: list[str]) -> Provenance:
     revision = _git("rev-parse", "HEAD")
     return Provenance(
         membench=harness.__version__,
-        command=[_hide(word) for word in command],
+        command=[hide_password(word) for word in command],
         git_revision=revision,
         git_dirty=bool(revision and _git("status", "--porcelain", "--untracked-files=no")),
         machine=machine(),
         python=f"{platform.python_implementation()} {platform.python_version()}",
-        packages={d.metadata["Name"]: d.version for d in sorted(distributions(), key=lambda d: d.name.lower())},
+        packages=dict(sorted({d.name: d.version for d in distributions() if d.name}.items())),
     )
 
 
@@ -64,12 +65,3 @@ def _git(*words: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def _hide(word: str) -> str:
-    if "://" not in word or "@" not in word:
-        return word
-    scheme, _, rest = word.partition("://")
-    credentials, _, host = rest.rpartition("@")
-    user = credentials.partition(":")[0]
-    return f"{scheme}://{user}:***@{host}"

@@ -1,12 +1,11 @@
 """What the service says of itself while load runs: its pool, its caches, its compression."""
 
-import contextlib
-import json
+import http.client
 import threading
 import time
 import urllib.request
-from typing import Any
 
+import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 from harness.core.record import Sample, ServiceReadings
@@ -16,6 +15,10 @@ PERIOD = 0.5
 _TIMEOUT = 2.0
 HITS, MISSES = "memory_cache_hits", "memory_cache_misses"
 COMPRESSION = "memory_compression_ratio"
+
+
+class _Pool(msgspec.Struct):
+    utilization: float
 
 
 class ServiceWatch:
@@ -32,7 +35,8 @@ class ServiceWatch:
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
         self._pool: list[Sample] = []
-        self._before: dict[str, dict[str, float]] = {}
+        self._missed = 0
+        self._before: dict[str, dict[str, float]] | None = None
 
     def start(self) -> None:
         """The measure phase begins."""
@@ -48,41 +52,49 @@ class ServiceWatch:
         self._over.set()
         self._thread.join()
         after = self._counters()
-        ratio = after.get(COMPRESSION, {})
-        return ServiceReadings(
-            pool_utilization=self._pool,
-            cache_hits=self._growth(HITS, after),
-            cache_misses=self._growth(MISSES, after),
-            compression_ratio=ratio.get("row"),
-        )
+        readings = ServiceReadings(pool_utilization=self._pool, pool_missed=self._missed)
+        # A difference needs both ends: against a reading that failed it would count all since the service started.
+        if after is not None and self._before is not None:
+            readings.cache_hits = _growth(self._before.get(HITS, {}), after.get(HITS, {}))
+            readings.cache_misses = _growth(self._before.get(MISSES, {}), after.get(MISSES, {}))
+            readings.compression_ratio = after.get(COMPRESSION, {}).get("row")
+        return readings
 
     def _watch(self) -> None:
         while not self._over.wait(PERIOD):
-            pool = self._get_json("/debug/pool-stats")
-            if isinstance(pool, dict) and isinstance(pool.get("utilization"), int | float):
-                self._pool.append(Sample(round(time.monotonic() - self._began, 3), float(pool["utilization"])))
+            data = fetch(f"{self._url}/debug/pool-stats")
+            second = round(time.monotonic() - self._began, 3)
+            try:
+                self._pool.append(Sample(second, msgspec.json.decode(data or b"", type=_Pool).utilization))
+            except msgspec.MsgspecError:
+                self._missed += 1
 
-    def _growth(self, name: str, after: dict[str, dict[str, float]]) -> dict[str, int]:
-        before = self._before.get(name, {})
-        return {label: round(value - before.get(label, 0)) for label, value in after.get(name, {}).items()}
-
-    def _counters(self) -> dict[str, dict[str, float]]:
-        """The wanted metrics, by name and then by the value of their one label."""
+    def _counters(self) -> dict[str, dict[str, float]] | None:
+        """The wanted metrics, by name and then by the value of their one label; None if they cannot be read."""
+        data = fetch(f"{self._url}/metrics")
+        if data is None:
+            return None
         found: dict[str, dict[str, float]] = {}
-        with contextlib.suppress(OSError, ValueError):
-            with urllib.request.urlopen(f"{self._url}/metrics", timeout=_TIMEOUT) as answer:
-                text = answer.read().decode()
-            for family in text_string_to_metric_families(text):
+        try:
+            for family in text_string_to_metric_families(data.decode()):
                 if family.name in (HITS, MISSES, COMPRESSION):
                     for sample in family.samples:
                         if not sample.name.endswith("_created"):
                             label = next(iter(sample.labels.values()), "")
                             found.setdefault(family.name, {})[label] = sample.value
+        except ValueError:
+            return None
         return found
 
-    def _get_json(self, path: str) -> Any:
-        try:
-            with urllib.request.urlopen(f"{self._url}{path}", timeout=_TIMEOUT) as answer:
-                return json.load(answer)
-        except (OSError, ValueError):
-            return None
+
+def fetch(url: str) -> bytes | None:
+    """What a GET of `url` answers; None for anything but 200 within two seconds."""
+    try:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:
+            return bytes(answer.read())
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
+
+
+def _growth(before: dict[str, float], after: dict[str, float]) -> dict[str, int]:
+    return {label: round(value - before.get(label, 0)) for label, value in after.items()}

@@ -59,7 +59,8 @@ def test_sent_is_recorded_plus_censored() -> None:
     recorder.plan(13 * S)
     recorder.send(13 * S)
     recorder.plan(14 * S)
-    recorder.skip(14 * S)
+    recorder.skip(14 * S, 14 * S)
+    recorder.skip(20 * S, 20 * S)
     tally = recorder.log().tally
     assert (tally.planned, tally.sent, tally.ok, tally.error, tally.censored, tally.skipped) == (4, 3, 1, 1, 1, 1)
 

@@ -97,10 +97,13 @@ def test_a_run_with_skips_cannot_pass(make_log: Make) -> None:
 
 def test_requests_that_never_ended_hide_the_percentile_when_they_are_too_many(make_log: Make) -> None:
     few = judge_target(*warm(make_log, censored=10))
-    many = judge_target(*warm(make_log, censored=30))
     assert few.verdict == Verdict.PASS
-    assert many.verdict == Verdict.INVALID
-    assert "did not end within the drain" in many.reasons[0]
+    target, measured = warm(make_log, censored=20 + 10)
+    assert judge_target(target, measured).verdict == Verdict.FAIL  # ten seconds without an answer are above 500 ms
+    lenient = msgspec.structs.replace(target, target=20_000, critical=60_000)
+    hidden = judge_target(lenient, measured)
+    assert hidden.verdict == Verdict.INVALID
+    assert "no answer 10 s after the last was due" in hidden.reasons[0]
 
 
 @pytest.mark.parametrize(("errors", "verdict"), [(10, "PASS"), (60, "WARN"), (200, "FAIL"), (2000, "FAIL")])
@@ -111,6 +114,16 @@ def test_failing_fast_does_not_pass_for_being_fast(make_log: Make, errors: int, 
         assert "HTTP 500" in judged.reasons[0]
 
 
+def test_a_service_that_never_answers_fails(make_log: Make) -> None:
+    target, hung = warm(make_log, censored=2000)
+    assert judge_target(target, hung).verdict == Verdict.FAIL
+    run = record(result("noop", make_log("noop", censored=2000)))
+    judge(run, list(TARGETS.values()))
+    assert run.verdict == Verdict.FAIL
+    assert "no answer within the drain x2000" in run.scenarios[0].verdicts["noop"].reasons[0]
+
+
+@pytest.mark.parametrize("service_ms", [1.0, 900.0])
 @pytest.mark.parametrize(
     ("generator", "status", "reason"),
     [
@@ -122,9 +135,9 @@ def test_failing_fast_does_not_pass_for_being_fast(make_log: Make, errors: int, 
     ],
 )
 def test_doubt_about_the_generator_or_the_host(
-    make_log: Make, generator: GeneratorHealth, status: str, reason: str
+    make_log: Make, generator: GeneratorHealth, status: str, reason: str, service_ms: float
 ) -> None:
-    judged = judge_target(*warm(make_log, generator=generator, status=status))
+    judged = judge_target(*warm(make_log, generator=generator, status=status, service_ms=service_ms))
     assert judged.verdict == Verdict.INVALID
     assert reason in judged.reasons[-1]
     assert judged.hints
@@ -160,6 +173,37 @@ def test_where_the_floor_hides_the_target_the_server_clock_is_judged_and_it_says
     assert working(make_log, 2.6, get_ms=5.0, server_ms=2.5).verdict == Verdict.FAIL
 
 
+def test_a_server_that_stood_still_under_both_does_not_pass_by_its_own_clock(make_log: Make) -> None:
+    stalled = np.ones(2000)
+    stalled[500:900] = np.linspace(2000, 0, 400)
+    get, noop = make_log("get", service_ms=stalled, server_ms=0.3), make_log("noop", service_ms=stalled)
+    judged = judge_target(TARGETS["working_memory_access"], result("working_access", get, noop))
+    assert judged.verdict == Verdict.INVALID
+    assert "stalled as well" in judged.reasons[0]
+
+
+def test_a_wait_that_the_floor_does_not_explain_is_the_services(make_log: Make) -> None:
+    judged = working(make_log, 0.7, get_ms=20.0, server_ms=0.3)
+    assert (judged.verdict, judged.clock) == (Verdict.FAIL, "response")
+
+
+def test_a_server_clock_on_some_answers_only_is_not_believed(make_log: Make) -> None:
+    get, noop = make_log("get", service_ms=3.0, server_ms=0.3), make_log("noop", service_ms=2.6)
+    get.tally.without_server_clock = 1900
+    judged = judge_target(TARGETS["working_memory_access"], result("working_access", get, noop))
+    assert judged.verdict == Verdict.INVALID
+    assert "with each answer" in judged.reasons[0]
+
+
+def test_a_service_without_a_noop_endpoint_is_judged_all_the_same(make_log: Make) -> None:
+    run = record(
+        result("working_access", make_log("get", service_ms=0.5), make_log("noop", errors=2000, kind="HTTP 404"))
+    )
+    judge(run, [TARGETS["working_memory_access"]])
+    assert run.verdict == Verdict.PASS
+    assert run.targets[0].floor is None
+
+
 def test_where_the_floor_is_low_the_client_is_believed(make_log: Make) -> None:
     judged = working(make_log, 0.2, get_ms=1.5, server_ms=0.2)
     assert (judged.verdict, judged.clock) == (Verdict.WARN, "response")
@@ -193,6 +237,20 @@ def test_skips_are_the_services_limit_and_keep_a_rate_from_passing(make_log: Mak
     assert "the service's limit" in slow.reasons[0]
     assert creation(make_log, skipped=200).verdict == Verdict.WARN
     assert creation(make_log, skipped=6000).verdict == Verdict.FAIL
+
+
+def test_a_stall_of_the_generator_is_not_the_services_limit(make_log: Make) -> None:
+    decided = creation(make_log, skipped=700, late_skips=True)
+    assert decided.verdict == Verdict.INVALID
+    assert "stall of the generator" in decided.reasons[0]
+    assert creation(make_log, skipped=3000, late_skips=False).verdict == Verdict.WARN
+
+
+def test_a_rate_needs_some_seconds(make_log: Make) -> None:
+    log = make_log("create", count=500, seconds=1)
+    judged = judge_target(TARGETS["memory_creation_rate"], result("creation", log, seconds=0.5))
+    assert judged.verdict == Verdict.INVALID
+    assert "too short for a rate" in judged.reasons[0]
 
 
 def test_a_rate_limited_by_what_was_offered_says_nothing_of_the_service(make_log: Make) -> None:
@@ -237,6 +295,21 @@ def test_what_a_service_does_not_tell_is_not_measured_and_never_pass(make_log: M
         judged = judge_target(target, result(target.scenario, make_log(target.operation or "get")))
         assert judged.verdict == Verdict.NOT_MEASURED
         assert judged.value is None
+
+
+def test_a_pool_that_could_not_be_read_is_not_believed(make_log: Make) -> None:
+    for readings, missed in ((40, 5), (3, 0)):
+        measured = mixed(make_log)
+        measured.service.pool_utilization = measured.service.pool_utilization[:readings]
+        measured.service.pool_missed = missed
+        assert judge_target(TARGETS["connection_pool"], measured).verdict == Verdict.INVALID
+
+
+def test_users_who_never_think_are_not_judged(make_log: Make) -> None:
+    measured = mixed(make_log)
+    arrivals = msgspec.structs.replace(measured.scenario.arrivals, think=(0, 0))
+    measured.scenario = msgspec.structs.replace(measured.scenario, arrivals=arrivals)
+    assert judge_target(TARGETS["concurrent_users"], measured).verdict == Verdict.NOT_MEASURED
 
 
 def test_cache_hits_and_compression(make_log: Make) -> None:

@@ -102,6 +102,34 @@ def test_a_killed_load_process_is_told(fake_service: Fake, offer: Offer) -> None
         offer(fake_service(), noop_scenario(OpenArrivals(rate=50), 10), during=kill)
 
 
+def test_a_service_that_hangs_up_is_not_hidden_by_retries(fake_service: Fake, offer: Offer) -> None:
+    scenario = noop_scenario(OpenArrivals(rate=50, process="uniform"), 1, warmup=0.2)
+    (log,) = offer(fake_service("--hang-up"), scenario).operations
+    assert log.errors == {"HTTPConnectionClosed": 50}
+
+
+def test_a_low_limit_of_open_files_is_raised(fake_service: Fake, offer: Offer) -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    scenario = noop_scenario(OpenArrivals(rate=200, process="uniform"), 2, warmup=0.2)
+    url = fake_service("--freeze", 1.5, "--at", 0.5)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 120), hard))
+    try:
+        report = offer(url, scenario)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    (log,) = report.operations
+    assert report.max_in_flight > 120
+    assert log.tally.sent == log.tally.ok == 400
+
+
+def test_a_service_below_a_path(fake_service: Fake, offer: Offer) -> None:
+    scenario = noop_scenario(OpenArrivals(rate=50, process="uniform"), 1, warmup=0.2)
+    (log,) = offer(fake_service("--root", "/memory") + "/memory", scenario).operations
+    assert log.tally.ok == 50
+
+
 def test_a_tape_too_short_is_the_generators_problem(fake_service: Fake, offer: Offer) -> None:
     report = offer(fake_service(), noop_scenario(OpenArrivals(rate=100), 2, warmup=0.2), requests=50)
     assert "tape of noop ended" in report.problem
@@ -113,7 +141,11 @@ def test_a_tape_too_short_is_the_generators_problem(fake_service: Fake, offer: O
         ("total;dur=1.234", 1234.0),
         ("cache;desc=hit, total;dur=0.5;desc=x", 500.0),
         (["db;dur=9", "total;dur=2"], 2000.0),
+        ('total; dur="3"', 3000.0),
+        ('total;desc="all";dur=3', 3000.0),
         ("total;dur=soon", -1.0),
+        ("total;dur=nan", -1.0),
+        ("total;dur=-0.001", -1.0),
         ("db;dur=3", -1.0),
         ("", -1.0),
         (None, -1.0),

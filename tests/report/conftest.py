@@ -99,7 +99,7 @@ def measured(scenario, servers, seed, *, seconds=None):
         lost, skipped = left[index]
         if recorder.in_measure(due) and skipped:
             left[index] = lost, skipped - 1
-            recorder.skip(due)
+            recorder.skip(due, due)
             continue
         sent = due + round(server.lag * 1e3 * rng.lognormal(0, 0.6))
         recorder.send(due)

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.stack.external import hide_password
+from harness.core.secrets import hide_password
 from harness.stack.ledger import Ledger, end_processes, leftovers
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -95,6 +95,8 @@ def test_ledgers_are_for_their_owner_alone(tmp_path: Path) -> None:
     ("url", "shown"),
     [
         ("postgresql://u:secret@h:5432/db", "postgresql://u:***@h:5432/db"),
+        ("postgresql://h/db?user=u&password=secret&x=1", "postgresql://h/db?user=u&password=***&x=1"),
+        ("cannot reach postgresql://u:s:e@h/db!", "cannot reach postgresql://u:***@h/db!"),
         ("postgresql://h/db", "postgresql://h/db"),
         ("postgresql://u@h/db", "postgresql://u@h/db"),
     ],
