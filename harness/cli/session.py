@@ -56,6 +56,9 @@ class Session:
             provenance=provenance(options.command),
             seed=options.seed,
             suite=options.suite,
+            # What a killed run leaves behind says so: only the end takes it back.
+            status="failed",
+            failure="the run did not come to its end: it was killed",
             not_run=[scenario.name for scenario in options.scenarios],
         )
         self._now = now
@@ -80,6 +83,7 @@ class Session:
                     self.record.micro = micro.run(
                         scenarios.MICRO, database, ledger.folder("micro"), ledger.environment()
                     )
+            self.record.status, self.record.failure = "complete", ""
         except KeyboardInterrupt:
             self.record.status = "interrupted"
             self.record.failure = "interrupted by the user"

@@ -67,6 +67,20 @@ def test_what_a_killed_run_left_is_cleared_by_the_next(membench: Membench) -> No
     assert membench.left_behind() == []
 
 
+def test_a_killed_run_keeps_its_finished_scenarios_and_says_that_it_was_killed(
+    membench: Membench, fake_service: Callable[..., str]
+) -> None:
+    url = fake_service()
+    process = membench.start("run", "noop", "micro", "--url", url, "--duration", "1s", "--out", "killed")
+    membench.read_until(process, "micro-benchmarks")
+    process.kill()
+    process.wait()
+    record = json.loads((membench.cwd / "killed" / "run.json").read_text())
+    assert record["status"] == "failed"
+    assert "killed" in record["failure"]
+    assert len(record["scenarios"]) == 1
+
+
 def test_up_until_ctrl_c(membench: Membench, free_tcp_port: Callable[[], int]) -> None:
     port = free_tcp_port()
     process = membench.start("up", "--postgres", "embedded", "--port", port)

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from harness.core.secrets import hide_password
-from harness.stack.ledger import Ledger, end_processes, leftovers
+from harness.stack.ledger import Ledger, delete_folder, end_processes, leftovers
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 
@@ -39,6 +39,8 @@ def test_a_killed_runs_possessions_are_found_and_ended(tmp_path: Path) -> None:
     assert end_processes(contents) == 1
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+    delete_folder(contents)
+    assert not Path(folder).exists()
 
 
 def test_a_living_runs_possessions_are_left_alone(tmp_path: Path) -> None:
