@@ -23,6 +23,7 @@ from harness.core.errors import StackError
 
 VARIABLE: Final = "MEMBENCH_RUN"
 """The environment variable by which a run's processes are known."""
+_BIRTH: Final = 0.1
 PATIENCE: Final = 10.0
 """Seconds that a process gets to end politely."""
 
@@ -145,13 +146,21 @@ def delete_folder(contents: Contents) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def end_processes(contents: Contents, *, patience: float = PATIENCE) -> int:
-    """End all processes of a run, politely and then for good; returns how many there were."""
+def _processes(contents: Contents) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.pid != os.getpid() and process.environ().get(VARIABLE) == contents.run:
                 found.append(process)
+    return found
+
+
+def end_processes(contents: Contents, *, patience: float = PATIENCE) -> int:
+    """End all processes of a run, politely and then for good; returns how many there were."""
+    # For a moment after its birth a process shows no environment yet: look twice.
+    first = _processes(contents)
+    time.sleep(_BIRTH)
+    found = list({*first, *_processes(contents)})
     for process in found:
         with contextlib.suppress(psutil.Error):
             # PostgreSQL's own children follow their postmaster, for which SIGINT is the fast shutdown.
