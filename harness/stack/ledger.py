@@ -24,6 +24,7 @@ from harness.core.errors import StackError
 VARIABLE: Final = "MEMBENCH_RUN"
 """The environment variable by which a run's processes are known."""
 _BIRTH: Final = 0.1
+"""Seconds after which a process that was just started shows its environment."""
 PATIENCE: Final = 10.0
 """Seconds that a process gets to end politely."""
 
