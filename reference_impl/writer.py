@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
@@ -16,12 +16,15 @@ import structlog
 from reference_impl.embedding import Embedder
 from reference_impl.errors import ApiError, internal, invalid, overloaded
 from reference_impl.metrics import Metrics
+from reference_impl.models import Tier
+from reference_impl.packing import Packer
 from reference_impl.settings import Settings
 from reference_impl.storage.memories import Memories
 from reference_impl.storage.records import NewMemory, StoredMemory
+from reference_impl.words import terms_of
 
 _LOG = structlog.get_logger()
-# Embedding this many characters takes about a millisecond, which reads can wait; more goes to a thread.
+# Preparing this many characters takes about a millisecond, which reads can wait; more goes to a thread.
 _INLINE_CHARACTERS: Final = 4_000
 _BULK_GROUP: Final = 250
 _BULK_WAITING: Final = 16
@@ -43,16 +46,28 @@ class Writer:
     Args:
         memories: the table.
         embedder: for memories that come without an embedding.
+        packer: of cold content.
         metrics: of the process.
         settings: writers in flight, size of groups and queue.
+        room: waits while the search indexes are too far behind.
     """
 
-    def __init__(self, memories: Memories, embedder: Embedder, metrics: Metrics, settings: Settings) -> None:
+    def __init__(
+        self,
+        memories: Memories,
+        embedder: Embedder,
+        packer: Packer,
+        metrics: Metrics,
+        settings: Settings,
+        room: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._room = room
         self._memories = memories
         self._embedder = embedder
+        self._packer = packer
         self._metrics = metrics
         self._settings = settings
-        self._queue: deque[tuple[NewMemory, asyncio.Future[Created]]] = deque()
+        self._queue: deque[tuple[NewMemory, asyncio.Future[Created], float]] = deque()
         self._arrived = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         # One thread: the embedder is not made for two, and one keeps a core busy.
@@ -86,7 +101,7 @@ class Writer:
         if len(self._queue) >= self._settings.queue_max:
             raise overloaded("creates")
         future: asyncio.Future[Created] = asyncio.get_running_loop().create_future()
-        self._queue.append((new, future))
+        self._queue.append((new, future, time.perf_counter()))
         self._arrived.set()
         return await future
 
@@ -102,8 +117,10 @@ class Writer:
         try:
             outcomes: list[Outcome] = []
             async with self._bulk:
+                await self._room()
                 for start in range(0, len(news), _BULK_GROUP):
-                    outcomes += await self._store(news[start : start + _BULK_GROUP])
+                    group = news[start : start + _BULK_GROUP]
+                    outcomes += await self._store(group, [time.perf_counter()] * len(group))
             return outcomes
         finally:
             self._bulk_waiting -= 1
@@ -115,9 +132,10 @@ class Writer:
                     return
                 self._arrived.clear()
                 await self._arrived.wait()
+            await self._room()
             taken = [self._queue.popleft() for _ in range(min(len(self._queue), self._settings.group_max))]
-            outcomes = await self._store([new for new, _ in taken])
-            for (_, future), outcome in zip(taken, outcomes, strict=True):
+            outcomes = await self._store([new for new, _, _ in taken], [arrived for _, _, arrived in taken])
+            for (_, future, _), outcome in zip(taken, outcomes, strict=True):
                 if future.done():
                     continue
                 if isinstance(outcome, ApiError):
@@ -125,28 +143,42 @@ class Writer:
                 else:
                     future.set_result(outcome)
 
-    async def _store(self, group: Sequence[NewMemory]) -> list[Outcome]:
-        """Embeds and inserts a group; never raises, so that no caller is left without an answer."""
+    async def _store(self, group: Sequence[NewMemory], arrived: Sequence[float]) -> list[Outcome]:
+        """Prepares and inserts a group; never raises, so that no caller is left without an answer."""
         try:
-            return await self._insert(await self._embedded(group))
+            outcomes = await self._insert(await self._prepared(group))
         except Exception:
             _LOG.exception("group_failed", size=len(group))
             return [internal()] * len(group)
+        # A search finds what is committed, whether an index holds it yet or not.
+        now = time.perf_counter()
+        self._metrics.searchable(
+            now - then for then, outcome in zip(arrived, outcomes, strict=True) if isinstance(outcome, Created)
+        )
+        return outcomes
 
-    async def _embedded(self, group: Sequence[NewMemory]) -> list[NewMemory]:
-        texts = [new.content for new in group if new.embedding is None]
-        if not texts:
-            return list(group)
+    async def _prepared(self, group: Sequence[NewMemory]) -> list[NewMemory]:
+        """The group with the embeddings that it lacks, and its words."""
         started = time.perf_counter()
-        if sum(map(len, texts)) <= _INLINE_CHARACTERS:
-            vectors = self._embedder.embed(texts)
+        if sum(len(new.content) for new in group) <= _INLINE_CHARACTERS:
+            prepared = self._prepare(group)
         else:
-            loop = asyncio.get_running_loop()
-            vectors = await loop.run_in_executor(self._thread, self._embedder.embed, texts)
+            prepared = await asyncio.get_running_loop().run_in_executor(self._thread, self._prepare, group)
         self._metrics.embedding_seconds.observe(time.perf_counter() - started)
-        made = iter(vectors)
+        return prepared
+
+    def _prepare(self, group: Sequence[NewMemory]) -> list[NewMemory]:
+        texts = [new.content for new in group if new.embedding is None]
+        made = iter(self._embedder.embed(texts)) if texts else iter(())
         return [
-            new if new.embedding is not None else msgspec.structs.replace(new, embedding=next(made)) for new in group
+            msgspec.structs.replace(
+                new,
+                embedding=next(made) if new.embedding is None else new.embedding,
+                own_embedding=new.embedding is not None,
+                terms=terms_of(new.content),
+                packed=self._packer.pack(new.content) if new.tier is Tier.COLD else None,
+            )
+            for new in group
         ]
 
     async def _insert(self, group: Sequence[NewMemory]) -> list[Outcome]:

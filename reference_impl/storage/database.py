@@ -19,8 +19,14 @@ from reference_impl.settings import Settings
 _SESSION: Final = {
     "application_name": "reference_impl",
     "jit": "off",  # compiling costs more than any statement here saves
+    # Every statement is prepared once and its plan kept: planning a search anew takes as long as searching. What a
+    # plan has to know, such as a limit or a tier, stands in its text.
+    "plan_cache_mode": "force_generic_plan",
+    # For the same reason: a plan that must do for every value could take a rare one for frequent.
+    "enable_seqscan": "off",
+    "max_parallel_workers_per_gather": "0",  # starting helpers takes longer than a search
     "synchronous_commit": "on",  # an acknowledged create survives kill -9 of the server
-    "hnsw.ef_search": "100",
+    "hnsw.ef_search": "200",  # makes up for a graph that is built sparsely, so that creates are quick
     "hnsw.iterative_scan": "relaxed_order",  # filters and large limits go on where ef_search ends
     "hnsw.scan_mem_multiplier": "8",
 }
@@ -29,6 +35,7 @@ AWAY: Final = (
     OSError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a server's last words were read, and its end was not yet
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -65,7 +72,8 @@ async def _prepare(connection: asyncpg.Connection) -> None:
         "SELECT nspname FROM pg_type t JOIN pg_namespace n ON n.oid = typnamespace WHERE typname = 'halfvec'"
     )
     # Bytes in, bytes out: whole groups are converted at once, in numpy.
-    await connection.set_type_codec("halfvec", schema=schema, encoder=bytes, decoder=bytes, format="binary")
+    for name in ("halfvec", "sparsevec"):
+        await connection.set_type_codec(name, schema=schema, encoder=bytes, decoder=bytes, format="binary")
 
 
 class Database:

@@ -1,33 +1,25 @@
-"""Statements on single memories and groups of them: insert, read, count accesses."""
+"""Statements on single memories and groups of them: insert and read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
 import numpy as np
 
 from reference_impl.models import TIERS
-from reference_impl.storage.database import Database, from_halfvec, to_halfvec
+from reference_impl.packing import Packer
+from reference_impl.storage.changes import CHANNEL, created_payload
+from reference_impl.storage.database import Database, to_halfvec
 from reference_impl.storage.records import NewMemory, StoredMemory
+from reference_impl.storage.rows import ACCESS, FIELDS, LIVE, memories_from
 
-LIVE: Final = "m.status = 'active' AND (m.expires_at IS NULL OR m.expires_at > now())"
-FIELDS: Final = (
-    "m.id, m.content, m.content_hash, m.tier::text, m.importance_score, m.metadata, m.parent_id,"
-    " m.created_at, m.updated_at, m.expires_at"
-)
-_COUNTS: Final = "coalesce(a.access_count, 0) AS access_count, a.last_accessed_at"
-
-_READ: Final = f"""
-SELECT {FIELDS}, {_COUNTS} FROM memories m LEFT JOIN memory_access a ON a.id = m.id
-WHERE m.id = $1 AND {LIVE}"""
+_READ: Final = f"SELECT {FIELDS} FROM memories m {ACCESS} WHERE m.id = $1 AND {LIVE}"
 
 _READ_SAME: Final = f"""
-SELECT {FIELDS}, {_COUNTS} FROM unnest($1::bytea[], $2::text[]) AS k (content_hash, tier)
-JOIN memories m ON m.content_hash = k.content_hash AND m.tier = k.tier::memory_tier
-LEFT JOIN memory_access a ON a.id = m.id
+SELECT {FIELDS} FROM unnest($1::bytea[], $2::text[]) AS k (content_hash, tier)
+JOIN memories m ON m.content_hash = k.content_hash AND m.tier = k.tier::memory_tier {ACCESS}
 WHERE {LIVE}"""
 
 # An expired memory keeps its content's place in the unique index until that content comes back.
@@ -37,30 +29,33 @@ FROM unnest($1::bytea[], $2::text[]) AS k (content_hash, tier)
 WHERE m.content_hash = k.content_hash AND m.tier = k.tier::memory_tier
   AND m.status = 'active' AND m.expires_at <= now()"""
 
-_EMBEDDING: Final = "SELECT embedding FROM memories WHERE id = $1"
-
-_COUNT_ACCESSES: Final = """
-INSERT INTO memory_access AS a (id, access_count, last_accessed_at)
-SELECT u.id, u.hits, u.at FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[]) AS u (id, hits, at)
-WHERE EXISTS (SELECT FROM memories m WHERE m.id = u.id)
-ON CONFLICT (id) DO UPDATE SET access_count = a.access_count + excluded.access_count,
-    last_accessed_at = greatest(a.last_accessed_at, excluded.last_accessed_at)"""
-
 _TIER_COUNTS: Final = "SELECT tier::text, count(*) FROM memories WHERE status = 'active' GROUP BY tier"
 
 
 def _insert(dimension: int) -> str:
+    """One statement, one commit: rows, vectors and the word to other processes; gives the ids of what is new."""
     return f"""
-INSERT INTO memories (id, content, content_hash, tier, importance_score, metadata, parent_id, created_at,
-                      updated_at, expires_at, embedding, code)
-SELECT u.id, u.content, u.content_hash, u.tier::memory_tier, u.importance_score, u.metadata, u.parent_id,
-       u.created_at, u.updated_at, u.expires_at, u.embedding, binary_quantize(u.embedding)::bit({dimension})
-FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::float8[], $6::jsonb[], $7::uuid[],
-            $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::halfvec[])
-     AS u (id, content, content_hash, tier, importance_score, metadata, parent_id, created_at, updated_at,
-           expires_at, embedding)
-ON CONFLICT (content_hash, tier) WHERE status = 'active' DO NOTHING
-RETURNING id"""
+WITH given AS MATERIALIZED (
+    SELECT * FROM unnest(
+        $1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::float8[], $6::jsonb[], $7::uuid[], $8::timestamptz[],
+        $9::timestamptz[], $10::timestamptz[], $11::halfvec[], $12::sparsevec[], $13::bytea[], $14::integer[],
+        $15::boolean[])
+    AS u (id, content, content_hash, tier, importance_score, metadata, parent_id, created_at, updated_at, expires_at,
+          embedding, terms, packed, dictionary_id, own_embedding)
+), created AS (
+    INSERT INTO memories (id, content, content_hash, tier, importance_score, metadata, parent_id, created_at,
+                          updated_at, expires_at, code, terms, packed, dictionary_id, own_embedding, tier_since)
+    SELECT id, content, content_hash, tier::memory_tier, importance_score, metadata, parent_id, created_at,
+           updated_at, expires_at, binary_quantize(embedding)::bit({dimension}), terms, packed, dictionary_id,
+           own_embedding, updated_at
+    FROM given
+    ON CONFLICT (content_hash, tier) WHERE status = 'active' DO NOTHING
+    RETURNING id, tier
+), vectors AS (
+    INSERT INTO memory_vectors (id, embedding)
+    SELECT id, given.embedding FROM given JOIN created USING (id) WHERE created.tier <> 'cold'
+)
+SELECT id, pg_notify('{CHANNEL}', $16) FROM created"""
 
 
 class Memories:
@@ -69,17 +64,21 @@ class Memories:
     Args:
         database: where it is.
         dimension: length of the embeddings.
+        packer: of cold content.
+        origin: name of this process, for others to know its changes by.
     """
 
-    def __init__(self, database: Database, dimension: int) -> None:
+    def __init__(self, database: Database, dimension: int, packer: Packer, origin: str) -> None:
         self._database = database
         self._insert = _insert(dimension)
+        self._packer = packer
+        self._created = created_payload(origin)
 
     async def insert(self, group: Sequence[NewMemory]) -> list[tuple[StoredMemory, bool]]:
         """Stores a group in one statement, that is in one transaction.
 
         Args:
-            group: memories with embeddings; the same content may occur more than once.
+            group: memories with embeddings, terms and, if cold, packed; the same content may occur more than once.
 
         Returns:
             For each, in order: the memory that now stands for its content, and whether it was there before.
@@ -97,13 +96,14 @@ class Memories:
         for _ in range(5):
             # In order of key: two groups that share contents then wait for each other in one direction only.
             rows = [missing[key] for key in sorted(missing)]
-            created = {row["id"] for row in await self._database.fetch(self._insert, *_columns(rows))}
+            created = {
+                row["id"] for row in await self._database.fetch(self._insert, *self._columns(rows), self._created)
+            }
             stored.update((new.key, _as_stored(new)) for new in rows if new.id in created)
             missing = {key: new for key, new in missing.items() if key not in stored}
             if missing:
                 keys = [key[0] for key in missing], [key[1] for key in missing]
-                for row in await self._database.fetch(_READ_SAME, *keys):
-                    found = StoredMemory(*row)
+                for found in await memories_from(await self._database.fetch(_READ_SAME, *keys), self._packer):
                     stored[(found.content_hash, found.tier)] = found
                 missing = {key: new for key, new in missing.items() if key not in stored}
             if not missing:
@@ -115,42 +115,36 @@ class Memories:
 
     async def read(self, memory_id: UUID) -> StoredMemory | None:
         """The live memory with this id, or None."""
-        rows = await self._database.fetch(_READ, memory_id)
-        return StoredMemory(*rows[0]) if rows else None
-
-    async def embedding(self, memory_id: UUID) -> list[float] | None:
-        """The embedding at its stored (half) precision, or None where none is kept."""
-        rows = await self._database.fetch(_EMBEDDING, memory_id)
-        return from_halfvec(rows[0][0]) if rows and rows[0][0] is not None else None
-
-    async def count_accesses(self, accesses: Iterable[tuple[UUID, int, datetime]]) -> None:
-        """Adds (id, reads, time of the last) to the counters."""
-        # In order of id, so that two processes cannot lock each other's rows crosswise.
-        ids, hits, times = zip(*sorted(accesses), strict=True)
-        await self._database.fetch(_COUNT_ACCESSES, ids, hits, times)
+        found = await memories_from(await self._database.fetch(_READ, memory_id), self._packer)
+        return found[0] if found else None
 
     async def tier_counts(self) -> dict[str, int]:
         """Active memories by tier, in the API's spelling; expired ones count until they are retired."""
         counted = dict(await self._database.fetch(_TIER_COUNTS))
         return {tier.value: counted.get(column, 0) for column, tier in TIERS.items()}
 
-
-def _columns(rows: Sequence[NewMemory]) -> tuple[list[object], ...]:
-    """The rows as the parallel arrays that `unnest` takes."""
-    vectors = np.stack([row.embedding for row in rows if row.embedding is not None])
-    return (
-        [row.id for row in rows],
-        [row.content for row in rows],
-        [row.content_hash for row in rows],
-        [row.tier.column for row in rows],
-        [row.importance_score for row in rows],
-        [row.metadata for row in rows],
-        [row.parent_id for row in rows],
-        [row.created_at for row in rows],
-        [row.updated_at for row in rows],
-        [row.expires_at for row in rows],
-        list(to_halfvec(vectors)),
-    )
+    @staticmethod
+    def _columns(rows: Sequence[NewMemory]) -> tuple[list[object], ...]:
+        """The rows as the parallel arrays that `unnest` takes."""
+        vectors = np.stack([row.embedding for row in rows if row.embedding is not None])
+        packed = [row.packed for row in rows]
+        return (
+            [row.id for row in rows],
+            [row.content if cold is None else None for row, cold in zip(rows, packed, strict=True)],
+            [row.content_hash for row in rows],
+            [row.tier.column for row in rows],
+            [row.importance_score for row in rows],
+            [row.metadata for row in rows],
+            [row.parent_id for row in rows],
+            [row.created_at for row in rows],
+            [row.updated_at for row in rows],
+            [row.expires_at for row in rows],
+            list(to_halfvec(vectors)),
+            [row.terms for row in rows],
+            [cold and cold.data for cold in packed],
+            [cold and cold.dictionary_id for cold in packed],
+            [row.own_embedding for row in rows],
+        )
 
 
 def _as_stored(new: NewMemory) -> StoredMemory:

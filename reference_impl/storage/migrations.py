@@ -80,8 +80,9 @@ async def _require_pgvector(connection: asyncpg.Connection) -> None:
 
 async def _offer_statement_statistics(connection: asyncpg.Connection) -> None:
     """Creates pg_stat_statements where the server has it loaded; nothing here depends on it."""
-    loaded = await connection.fetchval("SELECT current_setting('shared_preload_libraries')")
-    if "pg_stat_statements" in loaded:
+    # Not shared_preload_libraries, which an ordinary role may not read.
+    loaded = await connection.fetchval("SELECT count(*) FROM pg_settings WHERE name = 'pg_stat_statements.max'")
+    if loaded:
         try:
             await connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
         except asyncpg.PostgresError:
@@ -90,7 +91,7 @@ async def _offer_statement_statistics(connection: asyncpg.Connection) -> None:
 
 async def _require_dimension(connection: asyncpg.Connection, dimension: int) -> None:
     actual = await connection.fetchval(
-        "SELECT atttypmod FROM pg_attribute WHERE attrelid = 'memories'::regclass AND attname = 'embedding'"
+        "SELECT atttypmod FROM pg_attribute WHERE attrelid = 'memory_vectors'::regclass AND attname = 'embedding'"
     )
     if actual != dimension:
         raise MigrationError(f"the database holds embeddings of {actual} dimensions, not {dimension}")

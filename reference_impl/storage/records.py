@@ -10,10 +10,14 @@ import msgspec
 
 from reference_impl.embedding import Vector
 from reference_impl.models import Tier
+from reference_impl.packing import Packed
 
 
 class NewMemory(msgspec.Struct, frozen=True, eq=False):
-    """A checked memory to insert. `metadata` is JSON text; without an `embedding` the writer makes one."""
+    """A checked memory to insert. `metadata` is JSON text; without an `embedding` the writer makes one.
+
+    The writer also fills in `terms`, see `words.terms_of`, and `packed` of a cold one.
+    """
 
     id: UUID
     content: str
@@ -26,6 +30,9 @@ class NewMemory(msgspec.Struct, frozen=True, eq=False):
     updated_at: datetime
     expires_at: datetime | None
     embedding: Vector | None
+    own_embedding: bool = False
+    terms: bytes = b""
+    packed: Packed | None = None
 
     @property
     def key(self) -> tuple[bytes, str]:

@@ -1,12 +1,10 @@
-"""Vector search: candidates by Hamming distance of sign bits, their order by cosine distance of halves."""
+"""Searches: a query in, ranked memories out."""
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections import OrderedDict
-from datetime import datetime
-from functools import lru_cache
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -14,36 +12,43 @@ import numpy as np
 
 from reference_impl.embedding import Vector
 from reference_impl.models import Tier
+from reference_impl.packing import Packer
 from reference_impl.storage.database import Database, to_halfvec
-from reference_impl.storage.memories import FIELDS, LIVE
 from reference_impl.storage.records import StoredMemory
+from reference_impl.storage.rows import memories_from
+from reference_impl.storage.search_sql import FILTERS, STEPS, Shape, statement
+from reference_impl.storage.terms import Terms, TextQuery
 
-# Up to this many rows that match metadata_filters or date_range are compared one by one: faster than walking
-# an index that mostly holds other rows, and without loss.
-_NARROW: Final = 2_000
-# That a filter matches more is remembered for a while: finding it out again would cost as much as the search.
+# That a filter lets many pass is remembered for a while: finding it out again would cost as much as the search.
 _BROAD_SECONDS: Final = 60.0
 _BROAD_MAX: Final = 1_000
-# Candidates come in few sizes, as each is a statement of its own: a LIMIT that the planner cannot see would
-# cost it the index.
-_STEPS: Final = (100, 150, 250, 500, 1_000, 2_000, 4_100)
+# Facets should count more than what a page shows.
+_FACETED: Final = 400
+_OPTIONAL: Final = 14  # columns of rows.FIELDS, before the scores
 
-_CONDITIONS: Final = (
-    "m.metadata @> ${}::jsonb",
-    "m.importance_score >= ${}",
-    "m.importance_score <= ${}",
-    "m.created_at >= ${}",
-    "m.created_at <= ${}",
-)
-# Which of them an index answers.
-_INDEXED: Final = (True, False, False, True, True)
+
+class Shares(NamedTuple):
+    """What each part counts for; they add up to 1."""
+
+    semantic: float = 0.0
+    text: float = 0.0
+    temporal: float = 0.0
+    importance: float = 0.0
+    access_frequency: float = 0.0
 
 
 class Query(msgspec.Struct, frozen=True, eq=False):
-    """A checked search. `metadata` is JSON text to be contained; all bounds are inclusive."""
+    """A checked search. `terms` are the query's words; `metadata` is JSON text to be contained; bounds are inclusive.
 
-    vector: Vector
+    Without a vector and without words what passes the filters is ranked by the other parts, the newest first.
+    """
+
+    shares: Shares
     limit: int
+    vector: Vector | None = None
+    terms: tuple[int, ...] = ()
+    offset: int = 0
+    threshold: float | None = None
     tier: Tier | None = None
     metadata: str | None = None
     importance_from: float | None = None
@@ -51,29 +56,34 @@ class Query(msgspec.Struct, frozen=True, eq=False):
     created_from: datetime | None = None
     created_to: datetime | None = None
     with_metadata: bool = True
+    facets: bool = False
     exact: bool = False
 
-    def filters(self) -> tuple[str | float | datetime | None, ...]:
-        """What `_CONDITIONS` compare with, in their order."""
-        return self.metadata, self.importance_from, self.importance_to, self.created_from, self.created_to
+    def filters(self) -> tuple[object, ...]:
+        """The tier and what `search_sql.FILTERS` compare with, in their order."""
+        return (self.tier, *(getattr(self, name) for name in FILTERS))
+
+    @property
+    def filtered(self) -> bool:
+        """Whether anything but its place in the ranking can keep a memory out."""
+        return any(value is not None for value in self.filters())
 
 
 class Hit(NamedTuple):
-    """One found memory and its cosine distance, 0..2."""
+    """One found memory: its score, its cosine distance 0..2 where there is a vector, and the parts of the score."""
 
     memory: StoredMemory
-    distance: float
+    score: float
+    distance: float | None
+    parts: Shares
 
 
-class _Shape(NamedTuple):
-    """What of a query is part of the statement's text, as opposed to its parameters."""
+class Found(NamedTuple):
+    """The answer to a query. `total` counts what was ranked; `facets` is JSON."""
 
-    dimension: int
-    tier: str | None
-    filters: tuple[bool, ...]  # which of `_CONDITIONS` there are
-    with_metadata: bool
-    candidates: int
-    method: str  # "index"; "gated": by rows if they are few; "scan": Hamming by rows; "exact": cosine by rows
+    hits: list[Hit]
+    total: int
+    facets: str | None
 
 
 class Searches:
@@ -82,109 +92,99 @@ class Searches:
     Args:
         database: where it is.
         dimension: length of the embeddings.
+        packer: of cold content.
     """
 
-    def __init__(self, database: Database, dimension: int) -> None:
+    def __init__(self, database: Database, dimension: int, packer: Packer) -> None:
         self._database = database
         self._dimension = dimension
+        self._packer = packer
+        self._terms = Terms(database)
         self._broad: OrderedDict[object, float] = OrderedDict()
 
-    async def nearest(self, query: Query) -> list[Hit]:
-        """The memories nearest to the query's vector, nearest first; at most `query.limit`.
+    async def find(self, query: Query) -> Found:
+        """What answers a query best, the best first; at most `query.limit`.
 
         Raises:
             ApiError: 503 if the database is away.
         """
+        if query.shares.text and not query.terms:
+            return Found([], 0, None)  # by words alone, and they are all function words
+        words = await self._terms.query(query.terms) if query.terms else None
         if query.exact:
-            return (await self._run(query, "exact"))[0]
-        gated = any(itertools.compress(query.filters(), _INDEXED)) and not self._known_broad(query)
-        hits, complete = await self._run(query, "gated" if gated else "index")
-        if gated and hits and not complete:
+            return (await self._run(query, words, "exact"))[0]
+        method = "gated" if query.filtered and not self._known_broad(query) else "index"
+        found, complete = await self._run(query, words, method)
+        if method == "gated" and not complete:
             self._remember_broad(query)
-        if not complete and len(hits) < query.limit:
-            # The index walk gave up (hnsw.max_scan_tuples) before enough passed the filters, or there are no
-            # more. Only a scan can tell.
-            hits, _ = await self._run(query, "scan")
-        return hits
+        if complete or query.threshold is not None or len(found.hits) == query.limit:
+            return found
+        if query.vector is not None:
+            # The index walk gave up (hnsw.max_scan_tuples) before enough passed the filters, or there are no more.
+            # Only comparing all that pass can tell; without a filter, only if they are few.
+            method = "rows" if query.filtered else "gated"
+        elif words is None or len(words.rare) == len(words.terms):
+            return found
+        else:
+            words = words._replace(rare=sorted(words.terms))
+        return (await self._run(query, words, method))[0]
 
-    async def _run(self, query: Query, method: str) -> tuple[list[Hit], bool]:
-        values = query.filters()
-        wanted = 4 * query.limit + 60
-        shape = _Shape(
+    async def _run(self, query: Query, words: TextQuery | None, method: str) -> tuple[Found, bool]:
+        nearest, worded = _candidates(query, words is not None)
+        shape = Shape(
             self._dimension,
             query.tier.column if query.tier else None,
-            tuple(value is not None for value in values),
+            tuple(name for name in FILTERS if getattr(query, name) is not None),
             query.with_metadata,
-            next(step for step in _STEPS if step >= wanted),
+            nearest,
+            worded,
+            query.vector is not None,
+            words is not None,
+            query.threshold is not None,
+            query.facets,
             method,
         )
-        vector = to_halfvec(np.expand_dims(query.vector, 0))[0]
-        given = [value for value in values if value is not None]
-        rows = await self._database.fetch(_statement(shape), vector, query.limit, *given)
-        return [_hit(row) for row in rows], bool(rows and rows[0]["complete"])
+        sql, names = statement(shape)
+        values = {
+            "vector": None if query.vector is None else to_halfvec(np.expand_dims(query.vector, 0))[0],
+            "weights": words and words.weights,
+            "rare": words and words.rare,
+            "now": datetime.now(UTC),
+            **query.shares._asdict(),
+        }
+        arguments = (values[name] if name in values else getattr(query, name) for name in names)
+        rows = await self._database.fetch(sql, *arguments)
+        memories = await memories_from(rows, self._packer)
+        hits = [_hit(memory, row) for memory, row in zip(memories, rows, strict=True)]
+        if not rows:
+            # Nothing is left to tell whether that is all; among few, nothing found is nothing there.
+            return Found([], 0, None), method != "index"
+        return Found(hits, rows[0]["total"], rows[0]["facets"]), rows[0]["complete"]
 
     def _known_broad(self, query: Query) -> bool:
-        return self._broad.get((query.tier, query.filters()), 0.0) > time.monotonic()
+        return self._broad.get(query.filters(), 0.0) > time.monotonic()
 
     def _remember_broad(self, query: Query) -> None:
-        self._broad[query.tier, query.filters()] = time.monotonic() + _BROAD_SECONDS
+        self._broad[query.filters()] = time.monotonic() + _BROAD_SECONDS
         if len(self._broad) > _BROAD_MAX:
             self._broad.popitem(last=False)
 
 
-def _hit(row: Any) -> Hit:
-    return Hit(StoredMemory(*row[:12]), row["distance"])
+def _candidates(query: Query, worded: bool) -> tuple[int, int]:
+    """How many candidates to rank, by meaning and by words."""
+    last = query.limit + query.offset
+    least = _FACETED if query.facets else 0
+    by_words = 3 * last // 2 + 25
+    # The order by signs is not the order by cosine. Where words count too, they settle most of that; and a walk that
+    # passes over what the filters keep out has to be short.
+    by_meaning = 4 * last + 60 if not worded else last + 20 if query.filtered else by_words
+    return _step(max(by_meaning, least)), _step(max(by_words, least))
 
 
-@lru_cache(maxsize=1_024)
-def _statement(shape: _Shape) -> str:
-    """The SQL for a shape: $1 is the vector, $2 the limit, then the filters in the order of the shape."""
-    conditions = [LIVE]
-    if shape.tier:
-        # Literal: behind a parameter, a generic plan could not know how rare a tier is.
-        conditions.append(f"m.tier = '{shape.tier}'")
-    number = 2
-    for present, condition in zip(shape.filters, _CONDITIONS, strict=True):
-        if present:
-            number += 1
-            conditions.append(condition.format(number))
-    where = " AND ".join(conditions)
-    fields = FIELDS if shape.with_metadata else FIELDS.replace("m.metadata", "NULL::text AS metadata")
-    code = f"binary_quantize($1::halfvec)::bit({shape.dimension})"
-    complete = "false"
-    narrow = ""
-    if shape.method == "exact":
-        candidates = (
-            f"SELECT m.id, m.embedding <=> $1 AS distance FROM memories m"
-            f" WHERE {where} AND m.embedding IS NOT NULL ORDER BY distance LIMIT $2"
-        )
-    elif shape.method == "scan":
-        # Adding nothing keeps the planner from the index, which has just failed.
-        candidates = f"""
-        SELECT m.id, m.embedding <=> $1 AS distance FROM (
-            SELECT m.id FROM memories m WHERE {where}
-            ORDER BY (m.code <~> {code}) + 0 LIMIT {shape.candidates}
-        ) AS c JOIN memories m ON m.id = c.id"""
-    elif shape.method == "gated":
-        complete = f"(SELECT count(*) FROM narrow) <= {_NARROW}"
-        narrow = f"narrow AS MATERIALIZED (SELECT m.id, m.code FROM memories m WHERE {where} LIMIT {_NARROW + 1}),"
-        candidates = f"""
-        SELECT m.id, m.embedding <=> $1 AS distance FROM (
-            (SELECT n.id FROM narrow n WHERE {complete} ORDER BY n.code <~> {code} LIMIT {shape.candidates})
-            UNION ALL
-            (SELECT m.id FROM memories m WHERE NOT {complete} AND {where}
-             ORDER BY m.code <~> {code} LIMIT {shape.candidates})
-        ) AS c JOIN memories m ON m.id = c.id"""
-    else:
-        candidates = (
-            f"SELECT m.id, m.embedding <=> $1 AS distance FROM memories m"
-            f" WHERE {where} ORDER BY m.code <~> {code} LIMIT {shape.candidates}"
-        )
-    return f"""
-WITH {narrow}
-candidates AS MATERIALIZED ({candidates}),
-nearest AS MATERIALIZED (SELECT * FROM candidates ORDER BY distance LIMIT $2)
-SELECT {fields}, coalesce(a.access_count, 0) AS access_count, a.last_accessed_at,
-       n.distance, {complete} AS complete
-FROM nearest n JOIN memories m ON m.id = n.id LEFT JOIN memory_access a ON a.id = n.id
-ORDER BY n.distance, m.id"""
+def _step(count: int) -> int:
+    return next(step for step in STEPS if step >= count)
+
+
+def _hit(memory: StoredMemory, row: Any) -> Hit:
+    score, distance, *parts = row[_OPTIONAL : _OPTIONAL + 7]
+    return Hit(memory, score, distance, Shares(*parts))
