@@ -52,6 +52,17 @@ def memory_not_found(memory_id: object) -> ApiError:
     return ApiError(404, "MEMORY_NOT_FOUND", f"no memory has the id {memory_id}", {"id": str(memory_id)})
 
 
+def duplicate_content(memory_id: object) -> ApiError:
+    """409: a live memory has this content in this tier; `details.id` says which."""
+    message = f"the memory {memory_id} has this content in this tier already"
+    return ApiError(409, "DUPLICATE_CONTENT", message, {"id": str(memory_id)})
+
+
+def review_running() -> ApiError:
+    """409: the tiers are being reviewed already, by this process or another."""
+    return ApiError(409, "TIER_REVIEW_RUNNING", "the tiers are being reviewed already; once at a time is enough")
+
+
 def too_large(limit: int) -> ApiError:
     """413; `limit` in bytes."""
     return ApiError(413, "PAYLOAD_TOO_LARGE", f"the body is larger than {limit} bytes", {"limit_bytes": limit})
@@ -60,6 +71,13 @@ def too_large(limit: int) -> ApiError:
 def overloaded(what: str) -> ApiError:
     """429: the queue of `what` is full; trying again in a second is reasonable."""
     return ApiError(429, "TOO_MANY_REQUESTS", f"the queue of {what} is full", headers=(("retry-after", "1"),))
+
+
+def contended(memory_id: object) -> ApiError:
+    """503: others keep changing the same memory; trying again in a second is reasonable."""
+    return ApiError(
+        503, "MEMORY_CONTENDED", f"others keep changing the memory {memory_id}", headers=(("retry-after", "1"),)
+    )
 
 
 def database_unavailable(reason: str) -> ApiError:

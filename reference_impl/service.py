@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
 from reference_impl.access import AccessCounter
+from reference_impl.admission import Admission
 from reference_impl.cache import MemoryCache, seconds_until
+from reference_impl.caches import Caches
 from reference_impl.embedding import Embedder, Vector
 from reference_impl.encoding import counters, head
 from reference_impl.errors import ApiError, memory_not_found
+from reference_impl.feed import ChangeFeed
+from reference_impl.feeder import Feeder
 from reference_impl.metrics import Metrics
 from reference_impl.models import DatabaseState, Tier
+from reference_impl.packing import Packer
+from reference_impl.pressure import PoolPressure
+from reference_impl.search_cache import SearchCache
 from reference_impl.settings import Settings
+from reference_impl.siblings import Siblings
+from reference_impl.storage.accesses import Accesses
+from reference_impl.storage.arrivals import Arrivals
 from reference_impl.storage.database import Database
+from reference_impl.storage.embeddings import Embeddings
 from reference_impl.storage.memories import Memories
-from reference_impl.storage.records import NewMemory
-from reference_impl.storage.searches import Hit, Query, Searches
+from reference_impl.storage.records import NewMemory, StoredMemory
+from reference_impl.storage.searches import Found, Query, Searches
+from reference_impl.storage.tier_merges import survivor
+from reference_impl.tier_models import TierSettings
+from reference_impl.tiers import TierManager
+from reference_impl.updates import Change, Updates
 from reference_impl.writer import Created, Outcome, Writer
 
 _TIERS_SECONDS = 15.0
@@ -38,31 +54,55 @@ class Service:
     def __init__(self, settings: Settings, embedder: Embedder) -> None:
         self.settings = settings
         self.metrics = Metrics()
+        self.siblings = Siblings.of_environment(self.metrics.exposition)
         self.database = Database(settings)
         self.embedder = embedder
-        self.memories = Memories(self.database, settings.dimension)
-        self.writer = Writer(self.memories, embedder, self.metrics, settings)
-        self.access = AccessCounter(self.memories.count_accesses)
-        cached = settings.cache_size if settings.workers == 1 else 0
-        self.cache = MemoryCache(cached, settings.cache_mib << 20, settings.cache_ttl)
-        self._searches = Searches(self.database, settings.dimension)
+        origin = secrets.token_hex(8)
+        self.caches = Caches(
+            MemoryCache(settings.cache_size, settings.cache_mib << 20, settings.cache_ttl),
+            SearchCache(settings.search_cache_size, settings.search_cache_mib << 20, settings.search_cache_lag),
+        )
+        self.packer = Packer(self.database)
+        self.memories = Memories(self.database, settings.dimension, self.packer, origin)
+        self.embeddings = Embeddings(self.database, embedder, self.packer)
+        self.feeder = Feeder(Arrivals(self.database), self.packer, self.metrics, settings.arrivals_max)
+        self.writer = Writer(self.memories, embedder, self.packer, self.metrics, settings, self.feeder.room)
+        accesses = Accesses(self.database, settings.tier_min_accesses, settings.tier_importance)
+        self.access = AccessCounter(accesses.count)
+        self.reading = Admission("reads", settings.read_concurrency, settings.read_queue)
+        self.searching = Admission("searches", settings.search_concurrency, settings.search_queue)
+        self.feed = ChangeFeed(settings.database, self.caches)
+        self.tiers = TierManager(
+            self.database,
+            embedder,
+            self.packer,
+            _tier_settings(settings),
+            origin,
+            self.caches.changed,
+            self.metrics.moved,
+        )
+        self._updates = Updates(self.database, embedder, self.packer, origin, self.caches.changed)
+        self._pressure = PoolPressure(self.database.state, self.metrics.pool_warned)
+        self._searches = Searches(self.database, settings.dimension, self.packer)
         self._started = time.monotonic()
-        self._tiers: dict[str, int] = {}
+        self.tiers_seen: dict[str, int] = {}
         self._tiers_at = float("-inf")
         self._state = DatabaseState(connected=False, version=None, pgvector=None)
         self._state_at = float("-inf")
-        self._watch()
 
     async def start(self) -> None:
         """Opens the pool and starts the background work; see `Database.open` for errors."""
         await self.database.open()
-        self.writer.start()
-        self.access.start()
+        await self.packer.refresh()
+        await self.feed.start()
+        await self.siblings.start()
+        for part in (self.writer, self.access, self.feeder, self.tiers, self._pressure):
+            part.start()
 
     async def stop(self) -> None:
         """Stores what is queued, writes pending counts, closes the pool."""
-        await self.writer.stop()
-        await self.access.stop()
+        for part in (self.siblings, self._pressure, self.tiers, self.writer, self.feeder, self.access, self.feed):
+            await part.stop()
         await self.database.close()
 
     async def create(self, new: NewMemory) -> tuple[Created, bytes]:
@@ -71,9 +111,12 @@ class Service:
         Raises:
             ApiError: 429, 503, or 400 for a row that the database refuses.
         """
+        token = self.caches.memories.token()
         created = await self.writer.create(new)
+        if not created.deduplicated:
+            self.caches.created()
         encoded = head(created.memory)
-        self._remember(created, encoded)
+        self._remember(created, encoded, token)
         return created, self.whole(created, encoded)
 
     async def create_many(self, news: Sequence[NewMemory]) -> list[Outcome]:
@@ -82,21 +125,24 @@ class Service:
         Raises:
             ApiError: 429 if too many batches wait.
         """
+        token = self.caches.memories.token()
         outcomes = await self.writer.create_many(news)
+        if any(isinstance(outcome, Created) and not outcome.deduplicated for outcome in outcomes):
+            self.caches.created()
         for outcome in outcomes:
             # Working memories are about to be read. But an import must not drive out what is being read now.
-            if self.cache.full:
+            if self.caches.memories.full:
                 break
             if isinstance(outcome, Created) and outcome.memory.tier == Tier.WORKING.column:
-                self._remember(outcome, head(outcome.memory))
+                self._remember(outcome, head(outcome.memory), token)
         return outcomes
 
-    def _remember(self, created: Created, encoded: bytes) -> None:
+    def _remember(self, created: Created, encoded: bytes, token: int) -> None:
         """Cache a memory: what was just written is what is read next."""
-        memory = created.memory
+        memory, cache = created.memory, self.caches.memories
         # A twin of this create may have read it already.
-        if not created.deduplicated and memory.id not in self.cache:
-            self.cache.put(memory.id, encoded, 0, seconds_until(memory.expires_at, datetime.now(UTC)))
+        if not created.deduplicated and memory.id not in cache:
+            cache.put(memory.id, encoded, 0, token, seconds_until(memory.expires_at, datetime.now(UTC)))
 
     def whole(self, created: Created, encoded: bytes | None = None) -> bytes:
         """JSON of a created memory, with its access counters and `deduplicated`."""
@@ -117,29 +163,94 @@ class Service:
             Its JSON without the closing brace, and whether it came from the cache.
 
         Raises:
-            ApiError: 404, or 503 if the database is away.
+            ApiError: 404, 429, or 503 if the database is away.
         """
-        entry = self.cache.get(memory_id)
+        entry = self.caches.memories.get(memory_id)
         if entry is not None:
             entry.access_count += 1
             return entry.head + counters(entry.access_count, self.access.record(memory_id)), True
+        async with self.reading:
+            return await self._read(memory_id), False
+
+    async def _read(self, memory_id: UUID) -> bytes:
+        cache = self.caches.memories
         while True:
-            flushes = await self.access.flushed(memory_id)
-            memory = await self.memories.read(memory_id)
-            if memory is None:
-                raise memory_not_found(memory_id)
+            token, flushes = cache.token(), await self.access.flushed(memory_id)
+            memory = await self.memories.read(memory_id) or await self._survivor(memory_id)
             # A flush that began meanwhile may or may not be in what was read: read again.
             if flushes == self.access.flushes():
                 break
-        last = self.access.record(memory_id)
-        count, _ = self.seen(memory_id, memory.access_count, None)
+        last = self.access.record(memory.id)
+        count, _ = self.seen(memory.id, memory.access_count, None)
         encoded = head(memory)
-        self.cache.put(memory_id, encoded, count, seconds_until(memory.expires_at, last))
-        return encoded + counters(count, last), False
+        # Under another id it would not be heard of when it changes.
+        if memory.id == memory_id:
+            cache.put(memory_id, encoded, count, token, seconds_until(memory.expires_at, last))
+        return encoded + counters(count, last)
 
-    async def search(self, query: Query) -> list[Hit]:
-        """The memories nearest to the query; see `Searches.nearest`."""
-        return await self._searches.nearest(query)
+    async def _survivor(self, memory_id: UUID) -> StoredMemory:
+        """The memory that this one was merged into."""
+        found = await survivor(self.database, memory_id)
+        memory = None if found is None else await self.memories.read(found)
+        if memory is None:
+            raise memory_not_found(memory_id)
+        return memory
+
+    async def update(self, memory_id: UUID, change: Change) -> bytes:
+        """Changes a memory; gives its JSON as it is now, whole.
+
+        Raises:
+            ApiError: 404, 409, 429, 400 for a parent that does not exist, 503 if the database is away.
+        """
+        async with self.reading:
+            memory = await self._updates.update(memory_id, change)
+        count, last = self.seen(memory.id, memory.access_count, memory.last_accessed_at)
+        return head(memory) + counters(count, last) + b"}"
+
+    async def delete(self, memory_id: UUID) -> None:
+        """Deletes a memory.
+
+        Raises:
+            ApiError: 404, 429, or 503 if the database is away.
+        """
+        async with self.reading:
+            await self._updates.delete(memory_id)
+
+    async def search(
+        self,
+        key: bytes | None,
+        tier: Tier | None,
+        query: Callable[[Callable[[str], Vector]], Query],
+        encode: Callable[[Found], bytes],
+    ) -> tuple[bytes, bool]:
+        """Answers a search, from the cache where the same was asked before.
+
+        Args:
+            key: equal for equal searches only; None for one that is to see the database as it is.
+            tier: that it asks for.
+            query: makes the query, given what embeds its text.
+            encode: makes the answer of what was found.
+
+        Returns:
+            The answer, and whether it came from the cache.
+
+        Raises:
+            ApiError: 429, or 503 if the database is away.
+        """
+        cache = self.caches.searches
+        if key is not None and (known := cache.get(key)) is not None:
+            return known, True
+        async with self.searching:
+            token = cache.token()
+            found = await self._searches.find(query(self.embed_query))
+        answer = encode(found)
+        if key is None:
+            return answer, False
+        memories = [hit.memory for hit in found.hits]
+        expiries = [memory.expires_at for memory in memories if memory.expires_at is not None]
+        left = seconds_until(min(expiries), datetime.now(UTC)) if expiries else None
+        cache.put(key, answer, [memory.id for memory in memories], token, tier, left)
+        return answer, False
 
     def embed_query(self, text: str) -> Vector:
         """The vector of a query text."""
@@ -168,16 +279,19 @@ class Service:
         if time.monotonic() - self._tiers_at > _TIERS_SECONDS:
             self._tiers_at = time.monotonic()
             try:
-                self._tiers = await self.memories.tier_counts()
+                self.tiers_seen = await self.memories.tier_counts()
             except ApiError:
                 self._tiers_at = float("-inf")
-        return self._tiers
+        return self.tiers_seen
 
-    def _watch(self) -> None:
-        metrics, cache, embedder = self.metrics, self.cache, self.embedder
-        metrics.pool(self.database.state)
-        metrics.gauge("memory_create_queue", "Creates waiting for a group commit", lambda: self.writer.queued)
-        metrics.cache("memory", lambda: cache.hits, lambda: cache.misses)
-        metrics.cache("embedding", lambda: embedder.hits, lambda: embedder.misses)
-        metrics.gauge("memory_cache_entries", "Memories in the cache", lambda: len(cache))
-        metrics.gauge("memory_cache_bytes", "What they occupy, roughly", lambda: cache.occupied)
+
+def _tier_settings(settings: Settings) -> TierSettings:
+    return TierSettings(
+        working_to_warm_days=settings.working_to_warm_days,
+        warm_to_cold_days=settings.warm_to_cold_days,
+        min_accesses=settings.tier_min_accesses,
+        importance=settings.tier_importance,
+        batch=settings.tier_batch,
+        dwell_days=settings.tier_dwell_days,
+        interval_seconds=settings.tier_interval,
+    )

@@ -9,11 +9,12 @@ import asyncpg
 import uvloop
 
 from reference_impl import logs
+from reference_impl.addresses import PortInUseError, require_port
 from reference_impl.embedding import ModelMissingError
-from reference_impl.server import PortInUseError, require_port, serve
+from reference_impl.server import serve
 from reference_impl.settings import Settings
 from reference_impl.storage.migrations import MigrationError
-from reference_impl.workers import CHILD, supervise
+from reference_impl.workers import CHILD, end_with_parent, supervise
 
 
 def run(settings: Settings) -> int:
@@ -24,7 +25,9 @@ def run(settings: Settings) -> int:
     """
     logs.configure(settings.log_level)
     try:
-        if CHILD not in os.environ:
+        if CHILD in os.environ:
+            end_with_parent()
+        else:
             require_port(settings.host, settings.port)
             if settings.workers > 1:
                 return supervise(settings)

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from types import FrameType
 
 from reference_impl.settings import Settings, variable
+from reference_impl.siblings import FOLDER, NUMBER
 
 # Tells a child that the port it finds in use is its siblings'.
 CHILD = "MEMORY_CHILD_OF"
+_PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent() -> None:
+    """Has this process told to stop once its parent is gone, even by SIGKILL (on Linux); for `supervise`'s children."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(os.environ[CHILD]):
+        # It was gone before that.
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def supervise(settings: Settings) -> int:
@@ -20,10 +33,16 @@ def supervise(settings: Settings) -> int:
     Returns:
         Exit status: 0 after a signal, 1 if a process died by itself.
     """
+    with tempfile.TemporaryDirectory(prefix="reference-impl-") as folder:
+        return _supervise(settings, folder)
+
+
+def _supervise(settings: Settings, folder: str) -> int:
     values = {variable(name): str(getattr(settings, name)) for name in settings.__struct_fields__}
-    environment = {**os.environ, **values, CHILD: str(os.getpid())}
+    environment = {**os.environ, **values, CHILD: str(os.getpid()), FOLDER: folder}
     children = [
-        subprocess.Popen([sys.executable, "-m", "reference_impl"], env=environment) for _ in range(settings.workers)
+        subprocess.Popen([sys.executable, "-m", "reference_impl"], env={**environment, NUMBER: str(number)})
+        for number in range(settings.workers)
     ]
     told = False
 

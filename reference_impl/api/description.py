@@ -10,16 +10,34 @@ import msgspec
 
 from reference_impl import __version__
 from reference_impl.api.exchange import Request, Response
-from reference_impl.api.router import Route
+from reference_impl.api.router import Parameter, Route
+from reference_impl.api.schemas import schemas
 from reference_impl.models import ErrorAnswer
 
-_MEANING: Final = {
-    400: "INVALID_REQUEST; details.field names the field",
-    404: "MEMORY_NOT_FOUND",
-    413: "PAYLOAD_TOO_LARGE",
-    429: "TOO_MANY_REQUESTS; see Retry-After",
-    503: "DATABASE_UNAVAILABLE; see Retry-After",
+_STRING: Final = {"type": "string"}
+_HEADERS: Final = {
+    "X-Request-Id": ("Of the request, where it had a sane one; it is in the logs", True, _STRING),
+    "Server-Timing": ("Time in the service, ms, and whether a cache answered", True, _STRING),
+    "Retry-After": ("Seconds after which trying again is reasonable", True, {"type": "integer", "minimum": 1}),
+    "WWW-Authenticate": ("What kind of key is wanted", True, _STRING),
 }
+_ALWAYS: Final = ("X-Request-Id", "Server-Timing")
+# By status: name of the component, description, headers besides those of every answer.
+_ERRORS: Final = {
+    400: ("InvalidRequest", "INVALID_REQUEST; `details.field` names the field", ()),
+    401: ("Unauthorized", "UNAUTHORIZED: no key, or an unknown one", ("WWW-Authenticate",)),
+    404: ("NotFound", "MEMORY_NOT_FOUND: unknown, deleted or expired", ()),
+    409: (
+        "Conflict",
+        "DUPLICATE_CONTENT, and `details.id` has it; or TIER_REVIEW_RUNNING, where that is asked for",
+        (),
+    ),
+    413: ("TooLarge", "PAYLOAD_TOO_LARGE; `details.limit_bytes` is allowed", ()),
+    429: ("TooMany", "TOO_MANY_REQUESTS: a queue is full", ("Retry-After",)),
+    503: ("Unavailable", "DATABASE_UNAVAILABLE or MEMORY_CONTENDED, for now", ("Retry-After",)),
+}
+_MEANINGS: Final = {200: "Done", 204: "Done; there is nothing to say", 503: "The database is away"}
+_KEYLESS: Final = "health"
 _STYLE: Final = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
     "summary{cursor:pointer;padding:.3rem 0}code,pre{font:13px ui-monospace,monospace}"
@@ -28,15 +46,22 @@ _STYLE: Final = (
 
 
 class Description:
-    """Serves the description of the API."""
+    """Serves the description of the API.
 
-    def __init__(self) -> None:
+    Args:
+        dimension: of the service's embeddings.
+        locked: whether callers need keys.
+    """
+
+    def __init__(self, dimension: int, locked: bool) -> None:
+        self._dimension = dimension
+        self._locked = locked
         self._openapi = b""
         self._page = b""
 
     def describe(self, routes: Sequence[Route]) -> None:
         """Takes in the routes, once all are known."""
-        document = _document(routes)
+        document = _document(routes, self._dimension, self._locked)
         self._openapi = msgspec.json.encode(document)
         self._page = _page(document).encode()
 
@@ -49,48 +74,79 @@ class Description:
         return Response(self._page, content=("content-type", "text/html; charset=utf-8"))
 
 
-def _document(routes: Sequence[Route]) -> dict[str, Any]:
-    models = {route.request for route in routes} | {route.answer for route in routes} | {ErrorAnswer}
-    ordered = sorted((model for model in models if isinstance(model, type)), key=lambda model: model.__name__)
-    _, components = msgspec.json.schema_components(ordered, ref_template="#/components/schemas/{name}")
-    for schema in components.values():
-        # What is stored as JSON text is an object to the caller.
-        for name, field in schema.get("properties", {}).items():
-            if name == "metadata" and not field:
-                field["type"] = "object"
+def _document(routes: Sequence[Route], dimension: int, locked: bool) -> dict[str, Any]:
+    requests = {route.request for route in routes if route.request is not None}
+    answers = {route.answer for route in routes if isinstance(route.answer, type)} | {ErrorAnswer}
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Memory service", "version": __version__},
+        "info": {
+            "title": "Memory service",
+            "version": __version__,
+            "description": "Memories, found by meaning and by words. Bodies are JSON, whatever their type says.",
+        },
+        # Without keys a request may still carry one.
+        "security": [{"key": []}] if locked else [{}, {"key": []}],
         "paths": paths,
-        "components": {"schemas": components},
+        "components": {
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "schemas": schemas(requests, answers, dimension),
+            "responses": {
+                name: {"description": meaning, "headers": _headers(headers), "content": _json(ErrorAnswer)}
+                for name, meaning, headers in _ERRORS.values()
+            },
+            "headers": {
+                name: {"description": meaning, "required": required, "schema": schema}
+                for name, (meaning, required, schema) in _HEADERS.items()
+            },
+        },
     }
 
 
 def _operation(route: Route) -> dict[str, Any]:
-    parameters: list[dict[str, Any]] = [
-        {"name": name, "in": "query", "required": False, "schema": {"type": "string", "enum": list(allowed)}}
-        for name, allowed in route.parameters
-    ]
+    parameters = [_query(parameter) for parameter in route.parameters]
     if "{id}" in route.path:
         schema = {"type": "string", "format": "uuid"}
         parameters.append({"name": "id", "in": "path", "required": True, "schema": schema})
-    plain = isinstance(route.answer, str)
-    answer = {route.answer.partition(";")[0]: {}} if plain else _json(route.answer)
+    errors = route.errors if route.operation == _KEYLESS else (*route.errors, 401)
     operation: dict[str, Any] = {
         "operationId": route.operation + route.path.translate(str.maketrans("/.{}-", "_____")),
         "summary": route.summary,
         "parameters": parameters,
-        "responses": {"200": {"description": "Done", "content": answer}}
-        | {str(status): {"description": _MEANING[status], "content": _json(ErrorAnswer)} for status in route.errors},
+        "responses": {str(status): _answer(route, status) for status in route.answered}
+        | {str(status): {"$ref": f"#/components/responses/{_ERRORS[status][0]}"} for status in sorted(errors)},
     }
-    if route.operation == "health":
-        operation["responses"]["503"] = {"description": "The database is away", "content": answer}
+    if route.operation == _KEYLESS:
+        operation["security"] = []
     if route.request is not None:
         operation["requestBody"] = {"required": True, "content": _json(route.request)}
     return operation
+
+
+def _query(parameter: Parameter) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "in": "query",
+        "description": parameter.meaning,
+        "required": False,
+        "schema": {"type": "string", "enum": list(parameter.allowed)},
+    }
+
+
+def _answer(route: Route, status: int) -> dict[str, Any]:
+    headers = _headers(("Retry-After",) if status == 503 else ())
+    answer: dict[str, Any] = {"description": _MEANINGS[status], "headers": headers}
+    if isinstance(route.answer, str):
+        answer["content"] = {route.answer.partition(";")[0]: {}}
+    elif route.answer is not None:
+        answer["content"] = _json(route.answer)
+    return answer
+
+
+def _headers(names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*_ALWAYS, *names)}
 
 
 def _json(model: type) -> dict[str, Any]:

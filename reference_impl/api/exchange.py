@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 from urllib.parse import parse_qs
 
-from granian.rsgi import Scope
+from granian.rsgi import ProtocolClosed, Scope  # type: ignore[attr-defined]
 
 from reference_impl.errors import ApiError, invalid, too_large
 
@@ -32,14 +32,21 @@ class HTTPProtocol(Protocol):
 class Request:
     """A request whose body is read when it is asked for."""
 
-    __slots__ = ("_protocol", "_query", "path_values", "request_id", "scope")
+    __slots__ = ("_protocol", "_query", "_read_body", "path_values", "request_id", "scope")
 
-    def __init__(self, scope: Scope, protocol: HTTPProtocol, path_values: dict[str, str], request_id: str) -> None:
+    def __init__(self, scope: Scope, protocol: HTTPProtocol, request_id: str) -> None:
         self.scope = scope
-        self.path_values = path_values
+        self.path_values: dict[str, str] = {}
         self.request_id = request_id
         self._protocol = protocol
         self._query: dict[str, list[str]] | None = None
+        self._read_body = False
+
+    @property
+    def unread(self) -> bool:
+        """Whether there is a body that nobody has asked for."""
+        headers = self.scope.headers
+        return not self._read_body and (headers.get("content-length", "0") != "0" or "transfer-encoding" in headers)
 
     async def body(self, limit: int) -> bytes:
         """The whole body.
@@ -48,12 +55,20 @@ class Request:
             limit: bytes at most.
 
         Raises:
-            ApiError: 413 if it is longer, told before it is read where the client says how long it is.
+            ApiError: 413 if it is longer, told before it is read where the client says how long it is; 400 if it
+                ends before its end, which only a client that has half closed its connection hears.
         """
+        try:
+            return await self._read(limit)
+        except ProtocolClosed:
+            raise invalid("body", "ends before its end") from None
+
+    async def _read(self, limit: int) -> bytes:
         declared = self.scope.headers.get("content-length")
         if declared is not None and declared.isdigit():
             if int(declared) > limit:
                 raise too_large(limit)
+            self._read_body = True
             return await self._protocol()
         chunks: list[bytes] = []
         size = 0
@@ -62,6 +77,7 @@ class Request:
             if size > limit:
                 raise too_large(limit)
             chunks.append(chunk)
+        self._read_body = True
         return b"".join(chunks)
 
     def parameter(self, name: str, allowed: tuple[str, ...]) -> str | None:
@@ -94,13 +110,13 @@ class Response:
         self,
         body: bytes,
         status: int = 200,
-        content: tuple[str, str] = JSON,
+        content: tuple[str, str] | None = JSON,
         headers: tuple[tuple[str, str], ...] = (),
         timing: str = "",
     ) -> None:
         self.body = body
         self.status = status
-        self.headers: tuple[tuple[str, str], ...] = (content, *headers)
+        self.headers: tuple[tuple[str, str], ...] = headers if content is None else (content, *headers)
         self.timing = timing
 
 

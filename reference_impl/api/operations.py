@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Final
 
 import msgspec
@@ -13,6 +15,7 @@ from reference_impl.models import Health
 from reference_impl.service import Service
 
 _NOOP: Final = b'{"ok":true}'
+_PATIENCE: Final = 1.0
 
 
 class OperationHandlers:
@@ -46,7 +49,10 @@ class OperationHandlers:
 
     async def metrics(self, _request: Request) -> Response:
         """Everything counted, for Prometheus."""
-        return Response(self._service.metrics.exposition(), content=("content-type", CONTENT_TYPE))
+        with contextlib.suppress(TimeoutError):
+            # A scrape must not hang where the database does.
+            await asyncio.wait_for(self._service.tier_counts(), _PATIENCE)
+        return Response(await self._service.siblings.exposition(), content=("content-type", CONTENT_TYPE))
 
     async def pool(self, _request: Request) -> Response:
         """The connection pool now."""

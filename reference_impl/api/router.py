@@ -11,11 +11,20 @@ from reference_impl.errors import ApiError
 Handler = Callable[[Request], Awaitable[Response]]
 
 
+class Parameter(NamedTuple):
+    """A query parameter, and the values that it takes."""
+
+    name: str
+    allowed: tuple[str, ...]
+    meaning: str
+
+
 class Route(NamedTuple):
     """One operation.
 
-    `operation` labels it in metrics. `request`, `answer`, `parameters` and `errors` describe it in the
-    OpenAPI document; `answer` may be a content type, for what is not JSON.
+    `operation` labels it in metrics. The rest describes it in the OpenAPI document: the models of its body and
+    answer, where `answer` may be a content type, for what is not JSON, or None for nothing; its query
+    parameters; the statuses of its errors; the statuses that come with the answer.
     """
 
     method: str
@@ -25,8 +34,9 @@ class Route(NamedTuple):
     summary: str
     request: Any = None
     answer: Any = None
-    parameters: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    parameters: tuple[Parameter, ...] = ()
     errors: tuple[int, ...] = ()
+    answered: tuple[int, ...] = (200,)
 
 
 _NOTHING: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Handler of searches."""
+"""Handlers of searches."""
 
 from __future__ import annotations
 
@@ -8,24 +8,20 @@ from typing import Final
 import msgspec
 
 from reference_impl.api.exchange import Request, Response
-from reference_impl.api.validation import (
-    decode,
-    in_utc,
-    storable_json,
-    storable_text,
-    tier_named,
-    unit_vector,
-)
-from reference_impl.embedding import Vector
+from reference_impl.api.queries import Queries, Search, next_cursor
+from reference_impl.api.validation import decode
 from reference_impl.encoding import counters, head
-from reference_impl.errors import invalid
-from reference_impl.models import SearchRequest
+from reference_impl.models import SearchRequest, SearchType
 from reference_impl.service import Service
-from reference_impl.storage.searches import Hit, Query
+from reference_impl.storage.searches import Found, Hit, Shares
+from reference_impl.words import highlights
 
 _BODY_MAX: Final = 16 << 20
 _YES: Final = ("true", "1")
 _NO: Final = ("false", "0")
+_HIT: Final = ", cache;desc=hit"
+_MISS: Final = ", cache;desc=miss"
+_ENCODE: Final = msgspec.json.Encoder().encode
 
 
 class SearchHandlers:
@@ -38,51 +34,56 @@ class SearchHandlers:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._decoder = msgspec.json.Decoder(SearchRequest)
+        self._queries = Queries(service.settings.dimension)
+
+    async def search(self, request: Request) -> Response:
+        """Finds what a request describes, by its own type of search."""
+        return await self._answer(request, None)
 
     async def semantic(self, request: Request) -> Response:
         """Finds the memories nearest in meaning."""
+        return await self._answer(request, SearchType.SEMANTIC)
+
+    async def _answer(self, request: Request, kind: SearchType | None) -> Response:
         started = time.perf_counter()
         asked = decode(await request.body(_BODY_MAX), self._decoder)
-        exact = asked.exact or request.parameter("exact", _YES + _NO) in _YES
-        hits = await self._service.search(self._query(asked, exact))
-        if asked.similarity_threshold is not None:
-            # Not in the SQL: with a condition that nothing meets, the index walk would go on to its end.
-            reach = 1.0 - asked.similarity_threshold
-            hits = [hit for hit in hits if hit.distance <= reach]
-        results = b",".join(map(self._result, hits))
+        if request.parameter("exact", _YES + _NO) in _YES:
+            asked.exact = True
+        search = self._queries.search(asked, kind)
+        # Exact searches are there to measure the others by: they see the database as it is.
+        key = None if asked.exact else search.key
+        body, cached = await self._service.search(key, search.tier, search.query, lambda f: self._body(search, f))
         elapsed = (time.perf_counter() - started) * 1e3
-        return Response(b'{"results":[%s],"total_count":%d,"query_time_ms":%.3f}' % (results, len(hits), elapsed))
+        return Response(b"%s%.3f}" % (body, elapsed), timing=_HIT if cached else _MISS)
 
-    def _query(self, asked: SearchRequest, exact: bool) -> Query:
-        if asked.search_type.lower() != "semantic":
-            raise invalid("search_type", f"{asked.search_type!r} is not supported; Semantic is")
-        importance, dates = asked.importance_range, asked.date_range
-        return Query(
-            vector=self._vector(asked),
-            limit=asked.limit,
-            tier=None if asked.tier is None else tier_named(asked.tier),
-            metadata=storable_json(asked.metadata_filters, "metadata_filters") if asked.metadata_filters else None,
-            importance_from=importance.min if importance else None,
-            importance_to=importance.max if importance else None,
-            created_from=in_utc(dates.start, "date_range.from") if dates and dates.start else None,
-            created_to=in_utc(dates.end, "date_range.to") if dates and dates.end else None,
-            with_metadata=asked.include_metadata,
-            exact=exact,
+    def _body(self, search: Search, found: Found) -> bytes:
+        """The answer up to the time it took."""
+        results = b",".join(self._result(search, hit) for hit in found.hits)
+        cursor = next_cursor(search, len(found.hits), found.total)
+        return b'{"results":[%s],"total_count":%d,"facets":%s,"next_cursor":%s,"query_time_ms":' % (
+            results,
+            found.total,
+            (found.facets or "null").encode(),
+            _ENCODE(cursor),
         )
 
-    def _vector(self, asked: SearchRequest) -> Vector:
-        if asked.query_embedding is not None:
-            return unit_vector(asked.query_embedding, self._service.settings.dimension, "query_embedding")
-        if asked.query_text is None:
-            raise invalid("query_text", "missing; give it or query_embedding")
-        return self._service.embed_query(storable_text(asked.query_text, "query_text"))
-
-    def _result(self, hit: Hit) -> bytes:
+    def _result(self, search: Search, hit: Hit) -> bytes:
         memory = hit.memory
         count, last = self._service.seen(memory.id, memory.access_count, memory.last_accessed_at)
-        return b'{"memory":%s%s},"score":%.6f,"distance":%.6f}' % (
+        return b'{"memory":%s%s},"score":%.6f,"distance":%s,"highlights":%s%s}' % (
             head(memory),
             counters(count, last),
-            1.0 - hit.distance,
-            hit.distance,
+            hit.score,
+            b"null" if hit.distance is None else b"%.6f" % hit.distance,
+            _ENCODE(highlights(memory.content, search.stems)) if search.stems else b"[]",
+            b',"explanation":' + _explanation(hit.parts, search.shares) if search.explained else b"",
         )
+
+
+def _explanation(parts: Shares, shares: Shares) -> bytes:
+    return _ENCODE(
+        {
+            name: {"value": value, "weight": weight, "contribution": value * weight}
+            for name, value, weight in zip(Shares._fields, parts, shares, strict=True)
+        }
+    )

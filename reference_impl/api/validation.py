@@ -125,6 +125,18 @@ def in_utc(moment: datetime, field: str) -> datetime:
         raise invalid(field, "outside the years 1 to 9999") from None
 
 
+def in_future(moment: datetime, now: datetime, field: str) -> datetime:
+    """The same moment in UTC.
+
+    Raises:
+        ApiError: 400 where it has passed.
+    """
+    moment = in_utc(moment, field)
+    if moment <= now:
+        raise invalid(field, "has passed already")
+    return moment
+
+
 def unit_vector(values: list[float], dimension: int, field: str) -> Vector:
     """A vector of length 1 in the same direction: cosines know no length, but half precision has a range.
 
@@ -175,9 +187,7 @@ class Creates:
         created = now if item.created_at is None else in_utc(item.created_at, f"{at}created_at")
         if created > now + CLOCK_SKEW:
             raise invalid(f"{at}created_at", "lies in the future")
-        expires = None if item.expires_at is None else in_utc(item.expires_at, f"{at}expires_at")
-        if expires is not None and expires <= now:
-            raise invalid(f"{at}expires_at", "has passed already")
+        expires = None if item.expires_at is None else in_future(item.expires_at, now, f"{at}expires_at")
         content = storable_text(item.content, f"{at}content")
         return NewMemory(
             id=new_id(),

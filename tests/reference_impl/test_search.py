@@ -2,56 +2,20 @@
 
 import math
 import random
+import re
+import time
 import uuid
 
 import pytest
 
-WORDS = [
-    "tea",
-    "coffee",
-    "bread",
-    "garden",
-    "mountain",
-    "river",
-    "piano",
-    "guitar",
-    "python",
-    "rust",
-    "database",
-    "index",
-    "vector",
-    "memory",
-    "cache",
-    "train",
-    "boat",
-    "island",
-    "winter",
-    "summer",
-    "doctor",
-    "school",
-    "painting",
-    "novel",
-    "camera",
-    "market",
-    "kitchen",
-    "bicycle",
-    "football",
-    "astronomy",
-    "telescope",
-    "harbour",
-    "lantern",
-    "orchard",
-    "violin",
-    "compiler",
-    "scheduler",
-    "kernel",
-    "network",
-    "router",
-    "festival",
-    "museum",
-    "cathedral",
-    "desert",
-]
+WORDS = re.findall(
+    r"\w+",
+    """
+    tea coffee bread garden mountain river piano guitar python rust database index vector memory cache train boat
+    island winter summer doctor school painting novel camera market kitchen bicycle football astronomy telescope
+    harbour lantern orchard violin compiler scheduler kernel network router festival museum cathedral desert
+    """,
+)
 
 
 def sentence(number):
@@ -76,7 +40,7 @@ def loaded(service):
 
 
 def recall(service, **fields):
-    """Found among truly nearest, over 20 queries."""
+    """Found among truly best, over 20 queries."""
     found = truth = 0
     for query in map(sentence, range(50_000, 50_020)):
         exact = {r["memory"]["id"] for r in service.search(query, exact=True, **fields)}
@@ -87,11 +51,10 @@ def recall(service, **fields):
 
 
 def test_a_text_finds_itself_in_every_tier(service, loaded):
-    for number in range(6):
-        (best,) = service.search(sentence(number), limit=1)
-        assert best["memory"]["id"] == loaded[number]
-        assert best["score"] == pytest.approx(1, abs=0.01)
-        assert best["score"] + best["distance"] == pytest.approx(1, abs=1e-5)
+    for kind in ("Semantic", "FullText", "Hybrid"):
+        for number in range(6):
+            (best,) = service.search(sentence(number), limit=1, search_type=kind)
+            assert best["memory"]["id"] == loaded[number]
     assert {r["memory"]["tier"] for r in service.search("tea", limit=100)} == {"Working", "Warm", "Cold"}
 
 
@@ -102,14 +65,25 @@ def test_a_tier_is_kept_to(service, loaded, tier):
     assert len(found) == 50
 
 
-def test_results_come_nearest_first(service, loaded):
-    distances = [r["distance"] for r in service.search("winter island boat", limit=100)]
-    assert distances == sorted(distances)
+@pytest.mark.parametrize("kind", ["Semantic", "FullText", "Hybrid", "Temporal"])
+def test_the_best_come_first(service, loaded, kind):
+    scores = [r["score"] for r in service.search("winter island boat", limit=100, search_type=kind)]
+    assert scores == sorted(scores, reverse=True)
 
 
+def test_a_semantic_score_is_the_cosine(service, loaded):
+    found = service.search("winter island boat", limit=100, search_type="semantic")
+    assert [r["score"] for r in found] == pytest.approx([1 - r["distance"] for r in found], abs=2e-6)
+    assert (
+        found[0]["memory"]["id"]
+        == service.search("winter island boat", limit=1, search_type="SEMANTIC")[0]["memory"]["id"]
+    )
+
+
+@pytest.mark.parametrize("kind", ["Semantic", "Hybrid", "Temporal"])
 @pytest.mark.parametrize("limit", [1, 10, 100, 1_000])
-def test_as_many_as_asked_for_where_they_exist(service, loaded, limit):
-    found = service.search("memory cache", limit=limit)
+def test_as_many_as_asked_for_where_they_exist(service, loaded, limit, kind):
+    found = service.search("memory cache", limit=limit, search_type=kind)
     assert len(found) == limit
     assert len({r["memory"]["id"] for r in found}) == limit
 
@@ -144,16 +118,141 @@ def test_a_filter_that_few_match_gives_all_of_them(service, loaded):
     assert service.search("river", metadata_filters={"rare": "never"}) == []
 
 
-def test_recall_without_filters(service, loaded):
-    assert recall(service) >= 0.9
+@pytest.mark.parametrize("kind", ["Semantic", "FullText", "Hybrid"])
+def test_recall_without_filters(service, loaded, kind):
+    assert recall(service, search_type=kind) >= 0.95
 
 
-def test_a_threshold_cuts_and_an_unreachable_one_leaves_nothing(service, loaded):
-    everything = service.search("piano violin", limit=50)
-    edge = everything[9]["score"] - 1e-6
-    kept = service.search("piano violin", limit=50, similarity_threshold=edge)
-    assert [r["memory"]["id"] for r in kept] == [r["memory"]["id"] for r in everything if r["score"] >= edge]
-    assert service.search("piano violin", similarity_threshold=1.0) == []
+@pytest.mark.parametrize("kind", ["Semantic", "Hybrid"])
+def test_a_threshold_cuts_by_similarity_and_an_unreachable_one_leaves_nothing(service, loaded, kind):
+    everything = service.search("piano violin", limit=500, search_type=kind, exact=True)
+    edge = sorted(r["distance"] for r in everything)[9]
+    kept = service.search("piano violin", limit=50, search_type=kind, similarity_threshold=1 - edge - 1e-6)
+    assert len(kept) == 10
+    assert {r["memory"]["id"] for r in kept} == {r["memory"]["id"] for r in everything if r["distance"] <= edge}
+    assert service.search("piano violin", search_type=kind, similarity_threshold=1.0) == []
+
+
+def test_words_alone_find_only_memories_with_them(service, loaded):
+    found = service.search("telescope", search_type="FullText", limit=1_000)
+    assert found
+    assert all("telescope" in r["memory"]["content"] for r in found)
+    assert all(r["distance"] is None for r in found)
+    assert all("**telescope**" in r["highlights"][0] for r in found)
+    held = sum("telescope" in sentence(n) for n in range(3_000))
+    assert len(found) == held
+    assert service.search("the of and", search_type="FullText") == []
+
+
+def test_words_are_found_in_other_forms(service, loaded):
+    memory = service.create("She was running through cathedrals")
+    (best,) = service.search("run in a cathedral", search_type="FullText", limit=1)
+    assert best["memory"]["id"] == memory["id"]
+    assert best["highlights"] == ["She was **running** through **cathedrals**"]
+
+
+def test_rare_words_weigh_more(service, loaded):
+    rare = service.create("tea with a xylophonist")
+    found = service.search("tea xylophonist", search_type="FullText", limit=5)
+    assert found[0]["memory"]["id"] == rare["id"]
+    assert found[0]["score"] > 1.5 * found[1]["score"]
+
+
+def test_weights_decide(service, loaded):
+    def first(**weights):
+        return service.search("harbour boat", limit=1, exact=True, hybrid_weights=weights)[0]
+
+    assert first(importance=1)["memory"]["importance_score"] >= 0.99
+    assert first(text=1)["score"] == pytest.approx(1)
+    assert first(semantic=3)["score"] == pytest.approx(1 - first(semantic=3)["distance"], abs=1e-5)
+    newest = first(temporal=1)["memory"]["created_at"]
+    assert newest == max(r["memory"]["created_at"] for r in service.search("x", limit=1_000, search_type="Temporal"))
+    read = service.create("harbour boat that is often read")
+    for _ in range(3):
+        service.get(f"/api/v1/memories/{read['id']}")
+    deadline = time.monotonic() + 10
+    while first(access_frequency=1)["memory"]["id"] != read["id"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def test_an_explanation_adds_up(service, loaded):
+    for kind in ("Hybrid", "Semantic", "FullText", "Temporal"):
+        for result in service.search("river desert", explain_score=True, search_type=kind):
+            parts = result["explanation"].values()
+            assert sum(part["contribution"] for part in parts) == pytest.approx(result["score"], abs=2e-6)
+            assert sum(part["weight"] for part in parts) == pytest.approx(1)
+    assert "explanation" not in service.search("river desert")[0]
+
+
+def test_without_a_query_the_newest_come(service, loaded):
+    found = service.search(query_embedding=None, search_type="Temporal", limit=50, importance_range={"min": 0.5})
+    moments = [r["memory"]["created_at"] for r in found]
+    assert moments == sorted(moments, reverse=True)
+    assert len(found) == 50
+
+
+def test_all_tags_must_be_there(service, loaded):
+    both = service.create("tagged with both", metadata={"tags": ["left", "right"]})
+    service.create("tagged with one", metadata={"tags": ["left"]})
+    assert {r["memory"]["id"] for r in service.search("tagged", tags=["right", "left"])} == {both["id"]}
+    assert len(service.search("tagged", tags=["left"])) == 2
+
+
+def test_facets_count_what_was_ranked(service, loaded):
+    reply = service.post("/api/v1/search", {"query_text": "market", "include_facets": True, "limit": 5}).json
+    facets = reply["facets"]
+    assert sum(facets["tier"].values()) == reply["total_count"] >= 400
+    assert set(facets["metadata"]["colour"]) <= {"red", "green"}
+    assert service.post("/api/v1/search", {"query_text": "market"}).json["facets"] is None
+
+
+@pytest.mark.parametrize("kind", ["Semantic", "Hybrid", "FullText", "Temporal"])
+def test_pages_by_cursor_are_the_whole_in_order(service, loaded, kind):
+    request = {"query_text": "painting novel", "search_type": kind, "limit": 20}
+    whole = [r["memory"]["id"] for r in service.post("/api/v1/search", {**request, "limit": 60}).json["results"]]
+    pages, cursor = [], None
+    for _ in range(3):
+        reply = service.post("/api/v1/search", {**request, **({"cursor": cursor} if cursor else {})}).json
+        pages += [r["memory"]["id"] for r in reply["results"]]
+        cursor = reply["next_cursor"]
+        assert cursor
+    assert len(set(pages)) == 60
+    assert len(set(pages) & set(whole)) >= 57  # the candidates of a longer list are more
+    by_offset = service.post("/api/v1/search", {**request, "offset": 20}).json["results"]
+    assert [r["memory"]["id"] for r in by_offset] == pages[20:40]
+
+
+def test_the_last_page_says_so(service, loaded):
+    request = {"query_text": "river", "metadata_filters": {"rare": True}, "limit": 15}
+    first = service.post("/api/v1/search", request).json
+    last = service.post("/api/v1/search", {**request, "cursor": first["next_cursor"]}).json
+    assert (len(first["results"]), len(last["results"]), last["next_cursor"]) == (15, 5, None)
+
+
+def test_a_cursor_is_good_for_its_own_request_only(service, loaded):
+    cursor = service.post("/api/v1/search", {"query_text": "river"}).json["next_cursor"]
+    for body in (
+        {"query_text": "desert", "cursor": cursor},
+        {"query_text": "river", "cursor": cursor[:-4]},
+        {"query_text": "river", "cursor": cursor, "offset": 10},
+    ):
+        reply = service.post("/api/v1/search", body)
+        assert reply.status == 400
+        assert reply.json["error"]["details"]["field"] == "cursor"
+
+
+def test_what_is_not_indexed_yet_is_found_at_once(service, loaded):
+    for number in range(20):
+        text = f"brand new {uuid.uuid4()} number {number}"
+        memory = service.create(text, metadata={"fresh": number})
+        for fields in (
+            {},
+            {"search_type": "Semantic"},
+            {"search_type": "FullText"},
+            {"metadata_filters": {"fresh": number}},
+        ):
+            assert service.search(text, limit=1, **fields)[0]["memory"]["id"] == memory["id"]
 
 
 def test_a_query_embedding_is_taken(service, loaded):
@@ -179,7 +278,7 @@ def test_the_guides_scripts_are_understood(service, loaded):
     for path in ("/api/v1/search", "/api/v1/search/semantic"):
         reply = service.post(path, body)
         assert reply.status == 200
-        assert set(reply.json) == {"results", "total_count", "query_time_ms"}
+        assert set(reply.json) == {"results", "total_count", "facets", "next_cursor", "query_time_ms"}
 
 
 @pytest.mark.parametrize(
@@ -192,14 +291,20 @@ def test_the_guides_scripts_are_understood(service, loaded):
         ({"query_text": "x", "limit": 1_001}, "limit"),
         ({"query_text": "x", "limit": "ten"}, "limit"),
         ({"query_text": "x", "tier": "hot"}, "tier"),
-        ({"query_text": "x", "search_type": "Hybrid"}, "search_type"),
+        ({"query_text": "x", "search_type": "Exact"}, "search_type"),
+        ({"search_type": "FullText"}, "query_text"),
+        ({"query_text": "x", "hybrid_weights": {"text": -1}}, "hybrid_weights.text"),
+        ({"query_text": "x", "hybrid_weights": {}}, "hybrid_weights"),
+        ({"query_text": "x", "tags": [""]}, "tags[0]"),
+        ({"query_text": "x", "tags": ["a"], "metadata_filters": {"tags": "a"}}, "metadata_filters.tags"),
+        ({"query_text": "x", "offset": 4_001}, "offset"),
         ({"query_text": "x", "similarity_threshold": 2}, "similarity_threshold"),
         ({"query_text": "x", "metadata_filters": {"a": "\x00"}}, "metadata_filters"),
         ({"query_text": "x", "importance_range": {"min": -1}}, "importance_range.min"),
         ({"query_text": "x", "importance_range": {"least": 0}}, "importance_range.least"),
         ({"query_text": "x", "date_range": {"from": "yesterday"}}, "date_range.from"),
         ({"query_embedding": [1.0]}, "query_embedding"),
-        ({"query_text": "x", "include_facets": True}, "include_facets"),
+        ({"query_text": "x", "include_everything": True}, "include_everything"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -1,0 +1,226 @@
+"""The plans of all statements: at 100,000 memories none reads a table through, and each takes the index meant for it.
+
+The service runs in this process, so that every statement it sends can be seen. Each is then explained as it was sent,
+its parameters left open: so do the service's own connections plan.
+"""
+
+import asyncio
+import itertools
+import json
+import re
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import msgspec
+import numpy as np
+import pytest
+
+from reference_impl.api.queries import Queries
+from reference_impl.api.validation import Creates
+from reference_impl.embedding import Embedder
+from reference_impl.models import SearchRequest, Tier
+from reference_impl.service import Service
+from reference_impl.settings import Settings
+from reference_impl.storage import database as storage
+from reference_impl.storage.migrations import migrate
+from reference_impl.words import terms_of
+
+pytestmark = pytest.mark.slow
+
+DIMENSION = 1536
+ROWS = 100_000
+GROUP = 1_000
+LARGE = {"memories", "memory_vectors", "memory_access"}
+WORDS = [f"word{number}" for number in range(20_000)]
+# Shapes of searches, with the indexes that must be among those used.
+HNSW, TERMS, METADATA = "memories_code_hnsw", "memories_terms", "memories_metadata"
+SEARCHES = [
+    ({"query_text": "word1 word15000"}, {HNSW, TERMS}),
+    ({"query_text": "word1 word15000", "search_type": "Semantic"}, {HNSW}),
+    ({"query_text": "word1 word15000", "search_type": "FullText"}, {TERMS}),
+    ({"query_text": "word1", "search_type": "Temporal"}, {HNSW, TERMS}),
+    ({"search_type": "Temporal"}, {"memories_created_at"}),
+    ({"search_type": "Temporal", "tier": "Warm"}, {"memories_tier_created_at"}),
+    ({"query_text": "word1", "tier": "Cold"}, {HNSW, TERMS}),
+    ({"query_text": "word1", "metadata_filters": {"topic": 3}}, {HNSW, TERMS}),
+    ({"query_text": "word1", "metadata_filters": {"user": 7}}, {METADATA}),
+    ({"query_text": "word1", "tags": ["t1"]}, {METADATA}),
+    ({"query_text": "word1", "importance_range": {"min": 0.99}}, {"memories_importance"}),
+    ({"query_text": "word1", "date_range": {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"}}, set()),
+    ({"query_text": "word1", "similarity_threshold": 0.5, "limit": 100}, {HNSW, TERMS}),
+    ({"query_text": "word1", "limit": 1_000, "include_facets": True}, {HNSW, TERMS}),
+    ({"query_text": "word1", "offset": 4_000, "limit": 1_000, "explain_score": True}, {HNSW, TERMS}),
+    ({"query_text": "word1", "metadata_filters": {"topic": 4}, "tier": "Warm", "limit": 500}, {METADATA}),
+]
+
+
+class Seen:
+    """Statements in order, and the arguments of one execution of each."""
+
+    def __init__(self):
+        self.order = []
+        self.statements = {}
+
+    def __call__(self, query):
+        self.order.append(query.query.strip())
+        self.statements.setdefault(self.order[-1], query.args)
+
+
+@pytest.fixture(scope="module")
+def plans(postgres):
+    """Every statement that the service sends, and the statements that each search sends."""
+    return asyncio.run(exercise(postgres.new_database()))
+
+
+async def fill(service, rng):
+    """100,000 memories, indexed all at once."""
+    creates = Creates(DIMENSION)
+    spread = rng.standard_normal((32, DIMENSION), dtype=np.float32)
+    now = datetime.now(UTC)
+    for start in range(0, ROWS, GROUP):
+        vectors = rng.standard_normal((GROUP, 32), dtype=np.float32) @ spread
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        group = []
+        for number, vector in zip(range(start, start + GROUP), vectors, strict=True):
+            words = [WORDS[place] for place in rng.integers(0, len(WORDS), 6)]
+            body = {
+                "content": f"{number} {WORDS[number % 50]} {' '.join(words)}",
+                "tier": ("Working", "Warm", "Cold")[number % 3],
+                "importance_score": number % 1_000 / 1_000,
+                "metadata": {"topic": number % 20, "user": number % 500, "tags": [f"t{number % 300}"]},
+                "created_at": (now - timedelta(minutes=number)).isoformat(),
+            }
+            new = creates.record(json.dumps(body).encode())
+            packed = service.packer.pack(new.content) if new.tier is Tier.COLD else None
+            prepared = {"embedding": vector, "terms": terms_of(new.content), "packed": packed}
+            group.append(msgspec.structs.replace(new, **prepared))
+        await service.memories.insert(group)
+    async with service.database.connection() as connection:
+        await connection.execute(
+            f"""
+            DROP INDEX {HNSW};
+            UPDATE memories SET indexed = true;
+            INSERT INTO search_terms
+                SELECT term, count(*) FROM memories, unnest(memory_term_ids(terms) || 0) AS term GROUP BY term;
+            INSERT INTO memory_access SELECT id, 3, now() FROM memories;
+            """
+        )
+        await connection.execute("SET maintenance_work_mem = '512MB'")
+        await connection.execute(
+            f"""CREATE INDEX {HNSW} ON memories USING hnsw (code bit_hamming_ops)
+                WITH (m = 8, ef_construction = 32) WHERE indexed AND status = 'active'"""
+        )
+        await connection.execute("RESET maintenance_work_mem")
+        for table in (*LARGE, "search_terms"):
+            await connection.execute(f"VACUUM ANALYZE {table}")
+
+
+async def exercise(url):
+    await migrate(url, DIMENSION)
+    settings = Settings(database=url, pool_min=1, pool_max=12, tier_interval=0, command_timeout=120)
+    service = Service(settings, Embedder(DIMENSION))
+    await service.database.open()
+    await fill(service, np.random.default_rng(1))
+    await service.database.close()
+
+    seen, prepare = Seen(), storage._prepare
+
+    async def watched(connection):
+        await prepare(connection)
+        connection.add_query_logger(seen)
+
+    storage._prepare = watched
+    try:
+        service = Service(settings, Embedder(DIMENSION))
+        await service.start()
+        searches = await use(service, seen)
+        await service.stop()
+    finally:
+        storage._prepare = prepare
+    return await explain(url, seen.statements), searches
+
+
+async def use(service, seen):
+    """Does everything that the service can do."""
+    creates, queries = Creates(DIMENSION), Queries(DIMENSION)
+    created, _ = await service.create(creates.record(b'{"content": "word1 of one kind"}'))
+    await service.create(creates.record(b'{"content": "word1 of one kind"}'))
+    await service.create_many([creates.record(b'{"content": "of %d kind", "tier": "cold"}' % n) for n in range(5)])
+    (cold,) = await service.database.fetch("SELECT id FROM memories WHERE tier = 'cold' ORDER BY id LIMIT 1")
+    for memory_id in (created.memory.id, cold[0]):
+        service.caches.clear()
+        await service.read(memory_id)
+        await service.embeddings.read(memory_id)
+    searches = []
+    for body, _ in SEARCHES:
+        before = len(seen.order)
+        for _ in range(2):  # a filter known to let many pass takes another way
+            search = queries.search(msgspec.convert(body, SearchRequest))
+            await service.search(None, search.tier, search.query, lambda found: b"%d" % len(found.hits))
+        searches.append(seen.order[before:])
+    await service.access.flush()
+    await service.database_state()
+    await service.tier_counts()
+    return searches
+
+
+async def explain(url, statements):
+    """The plans by statement, None for what has none."""
+    connection = await asyncpg.connect(url, server_settings=storage._SESSION)
+    await storage._prepare(connection)
+    plans = {}
+    for number, (sql, arguments) in enumerate(statements.items()):
+        if not re.match(r"(?i)(with|select|insert|update|delete)\b", sql):
+            continue
+        name = f"statement_{number}"
+        await connection.execute(f"PREPARE {name} AS {sql}")
+        nulls = f"({', '.join(['NULL'] * len(arguments))})" if arguments else ""
+        rows = await connection.fetch(f"EXPLAIN (FORMAT JSON) EXECUTE {name}{nulls}")
+        plans[sql] = json.loads(rows[0][0])[0]["Plan"]
+    await connection.close()
+    return plans
+
+
+def nodes(plan):
+    return itertools.chain([plan], *(nodes(child) for child in plan.get("Plans", ())))
+
+
+def indexes(plan):
+    return {node["Index Name"] for node in nodes(plan) if "Index Name" in node}
+
+
+def test_no_statement_reads_a_large_table_through(plans):
+    explained, _ = plans
+    assert len(explained) > 30
+    guilty = [
+        (node["Relation Name"], sql)
+        for sql, plan in explained.items()
+        for node in nodes(plan)
+        if "Seq Scan" in node["Node Type"] and node.get("Relation Name") in LARGE
+    ]
+    assert not guilty, guilty[0]
+
+
+@pytest.mark.parametrize("number", range(len(SEARCHES)), ids=lambda number: str(SEARCHES[number][0])[:60])
+def test_a_search_takes_the_indexes_meant_for_it(plans, number):
+    explained, searches = plans
+    body, meant = SEARCHES[number]
+    used = set().union(*(indexes(explained[sql]) for sql in searches[number] if sql in explained))
+    assert meant <= used, (body, used)
+
+
+@pytest.mark.parametrize(
+    ("marker", "meant"),
+    [
+        ("WHERE m.id = $1", {"memories_pkey", "memory_access_pkey"}),
+        ("JOIN memories m ON m.content_hash = k.content_hash", {"memories_content_hash_tier"}),
+        ("WHERE NOT indexed", {"memories_arrivals"}),
+        ("FROM search_terms", {"search_terms_pkey"}),
+        ("SELECT tier::text, count(*)", {"memories_tier_created_at"}),
+    ],
+)
+def test_the_index_meant_is_the_index_used(plans, marker, meant):
+    explained, _ = plans
+    found = [plan for sql, plan in explained.items() if marker in sql]
+    assert found
+    assert all(meant & indexes(plan) for plan in found)
