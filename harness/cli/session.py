@@ -13,6 +13,7 @@ import scenarios
 from harness.cli.display import Display
 from harness.cli.interrupt import Interrupts
 from harness.cli.options import RunOptions
+from harness.cli.settling import settle
 from harness.cli.tapes import write_tapes
 from harness.core.errors import LoadError, MembenchError, StackError
 from harness.core.record import DataSet, GeneratorHealth, RunRecord, ScenarioResult, ServiceReadings, System, save
@@ -148,6 +149,7 @@ class Session:
             f"loaded {loaded.count:,} memories in {loaded.seconds:.1f} s "
             f"({loaded.count / max(loaded.seconds, 1e-9):,.0f}/s)"
         )
+        settle(url, self._display.step, self._display.update)
         dataset = builder.build()
         self.record.dataset = DataSet(
             source=corpus.description,

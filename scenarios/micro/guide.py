@@ -25,7 +25,7 @@ CREATE TABLE guide (
 FILL: Final = """
 INSERT INTO guide (id, content, content_hash, tier, importance_score, metadata, created_at, updated_at, embedding)
 SELECT id, content, content_hash, tier, importance_score, metadata, created_at, updated_at, embedding::vector
-FROM memories"""
+FROM memories JOIN memory_vectors USING (id)"""
 
 VECTOR_INDEX: Final = "idx_memories_working_embedding"
 
@@ -72,8 +72,13 @@ SELECT id FROM guide WHERE tier = 'working' AND status = 'active' ORDER BY embed
 
 # The same of the service's table.
 NEAREST_BITS: Final = f"""
-SELECT id FROM memories WHERE status = 'active'
+SELECT id FROM memories WHERE indexed AND status = 'active'
 ORDER BY code <~> binary_quantize($1::halfvec)::bit({DIMENSION}) LIMIT $2"""
+
+# The hundred best by words. A query's weights are a sparse vector like those of the memories.
+BEST_WORDS: Final = """
+SELECT id FROM memories WHERE indexed AND status = 'active' AND memory_term_ids(terms) && $2::integer[]
+ORDER BY terms <#> $1::sparsevec LIMIT 100"""
 
 # Adding nothing keeps the planner from the index.
 SCAN_IDS: Final = NEAREST_IDS.replace("embedding <=> $1", "(embedding <=> $1) + 0")

@@ -13,6 +13,7 @@ from reference_impl.api.validation import Creates
 from reference_impl.embedding import Embedder, Vector
 from reference_impl.models import Tier
 from reference_impl.storage.records import NewMemory
+from reference_impl.words import terms_of
 
 DIMENSION: Final = 1536
 """Length of embeddings, the guide's."""
@@ -48,7 +49,7 @@ def records(embedder: Embedder, count: int) -> list[NewMemory]:
         for vector in embedder.embed([record.content for record in plain[start : start + _BATCH]])
     )
     return [
-        msgspec.structs.replace(record, tier=Tier.WORKING, embedding=vector)
+        msgspec.structs.replace(record, tier=Tier.WORKING, embedding=vector, terms=terms_of(record.content))
         for record, vector in zip(plain, vectors, strict=True)
     ]
 

@@ -12,7 +12,10 @@ from urllib.parse import urlsplit
 import asyncpg
 from pgvector import Vector
 
+from reference_impl.packing import Packer
 from reference_impl.settings import Settings
+from reference_impl.storage.accesses import Accesses
+from reference_impl.storage.arrivals import Arrivals
 from reference_impl.storage.database import Database
 from reference_impl.storage.memories import Memories
 from reference_impl.storage.migrations import migrate
@@ -30,13 +33,18 @@ class Store:
     Attributes:
         database: runs any statement, prepared once as all of the service's are.
         memories: the service's table.
+        arrivals: those of its rows that the search indexes do not hold yet.
+        accesses: its counters.
         searches: searches over it.
     """
 
     def __init__(self, database: Database, loop: asyncio.AbstractEventLoop) -> None:
         self.database = database
-        self.memories = Memories(database, DIMENSION)
-        self.searches = Searches(database, DIMENSION)
+        defaults, packer = Settings(database=""), Packer(database)
+        self.memories = Memories(database, DIMENSION, packer, "micro")
+        self.arrivals = Arrivals(database)
+        self.accesses = Accesses(database, defaults.tier_min_accesses, defaults.tier_importance)
+        self.searches = Searches(database, DIMENSION, packer)
         self._run = loop.run_until_complete
 
     async def row(self, sql: str, *values: object) -> Any:
@@ -119,6 +127,8 @@ async def _fill(store: Store, rows: Sequence[NewMemory]) -> None:
         await connection.execute("ALTER TABLE memories SET (autovacuum_enabled = off)")
     for start in range(0, len(rows), _GROUP):
         await store.memories.insert(rows[start : start + _GROUP])
+    while await store.arrivals.feed(_GROUP):
+        pass
     async with store.database.connection() as connection:
         await connection.execute(guide.TABLE)
         await connection.execute(guide.FILL)
