@@ -80,8 +80,13 @@ class ServiceWatch:
                 if family.name in (HITS, MISSES, COMPRESSION):
                     for sample in family.samples:
                         if not sample.name.endswith("_created"):
-                            label = next(iter(sample.labels.values()), "")
-                            found.setdefault(family.name, {})[label] = sample.value
+                            # A service of several processes tells them apart by another label.
+                            label = sample.labels.get("cache") or sample.labels.get("part", "")
+                            values = found.setdefault(family.name, {})
+                            if family.name == COMPRESSION:
+                                values[label] = max(values.get(label, 0.0), sample.value)
+                            else:
+                                values[label] = values.get(label, 0.0) + sample.value
         except ValueError:
             return None
         return found

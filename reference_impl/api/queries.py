@@ -160,7 +160,7 @@ def _shares(kind: SearchType, weights: HybridWeights, meant: bool, worded: bool)
     )
     total = sum(shares)
     if total > 0:
-        return Shares(*(share / total for share in shares))
+        return Shares(*(round(share / total, 9) for share in shares))
     if kind is SearchType.FULL_TEXT:
         return Shares(text=1.0)
     raise invalid("hybrid_weights", "one that this search can use must be above 0")

@@ -28,9 +28,9 @@ WITH batch AS MATERIALIZED (
 )
 SELECT updated_at FROM fed"""
 
-# Both GIN indexes put new entries in a list first; writing it out for a batch is cheaper than for each row, and a
-# search that found the list long would have to read all of it.
-_TIDY: Final = "SELECT gin_clean_pending_list('memories_terms'), gin_clean_pending_list('memories_metadata')"
+# The GIN index puts new entries in a list first; writing it out for a batch is cheaper than for each row, and a search
+# that found the list long would have to read all of it.
+_TIDY: Final = "SELECT gin_clean_pending_list('memories_keys')"
 
 _BACKLOG: Final = """
 SELECT count(*) FROM (SELECT FROM memories WHERE NOT indexed AND status = 'active' LIMIT $1) AS found"""

@@ -26,7 +26,9 @@ _SESSION: Final = {
     "enable_seqscan": "off",
     "max_parallel_workers_per_gather": "0",  # starting helpers takes longer than a search
     "synchronous_commit": "on",  # an acknowledged create survives kill -9 of the server
-    "hnsw.ef_search": "200",  # makes up for a graph that is built sparsely, so that creates are quick
+    "hnsw.ef_search": "64",  # candidates per step of a walk, which goes on until there are as many as asked for
+    # ... or until comparing all that pass the filters would have been cheaper.
+    "hnsw.max_scan_tuples": "2000",
     "hnsw.iterative_scan": "relaxed_order",  # filters and large limits go on where ef_search ends
     "hnsw.scan_mem_multiplier": "8",
 }
@@ -88,6 +90,7 @@ class Database:
         self._pool: asyncpg.Pool | None = None
         self._recycler: asyncio.Task[None] | None = None
         self._waiting = 0
+        self._lent = self._most_lent = 0
 
     async def open(self) -> None:
         """Opens the pool with its minimum of connections.
@@ -135,10 +138,12 @@ class Database:
         try:
             self._waiting += 1
             try:
-                # A time-out costs a task of its own; none is needed where a connection is idle, and one that
-                # has to be opened anew has its own.
-                idle = self._pool.get_idle_size() > 0
+                # A time-out costs a task of its own; none is needed where a connection is idle, as one must be when
+                # more have been lent at once; and one that has to be opened anew has its own.
+                idle = self._lent < self._most_lent
                 connection = await self._pool.acquire(timeout=None if idle else self._settings.acquire_timeout)
+                self._lent += 1
+                self._most_lent = max(self._most_lent, self._lent)
             finally:
                 self._waiting -= 1
         except TimeoutError:
@@ -151,6 +156,7 @@ class Database:
         except AWAY:
             raise database_unavailable("the database went away or did not answer in time") from None
         finally:
+            self._lent -= 1
             with contextlib.suppress(*AWAY):
                 await self._pool.release(connection)
 

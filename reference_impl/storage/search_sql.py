@@ -13,8 +13,9 @@ from typing import Final, NamedTuple
 from reference_impl.storage.rows import ACCESS, FIELDS, LIVE
 
 # Up to this many memories that pass the filters are compared one by one: faster than walking an index that mostly
-# holds others.
-NARROW: Final = 2_000
+# holds others. By meaning alone more candidates are wanted, and the walk for them would be longer.
+_NARROW: Final = 2_000
+_NARROW_BY_MEANING: Final = 10_000
 # Recency halves in this many days, and this many reads are half way to the most that frequent access can count.
 HALF_LIFE_DAYS: Final = 30.0
 HALF_ACCESSES: Final = 10.0
@@ -76,7 +77,12 @@ class _Builder:
     def __init__(self, shape: Shape) -> None:
         self.parameters: list[str] = []
         self._shape = shape
+        self._narrow = _NARROW if shape.text else _NARROW_BY_MEANING
         self._where = self._conditions()
+        self._labels = self._walked = ""
+        if "metadata" in shape.filters:
+            labels = f"memory_labels({self._parameter('metadata')}::jsonb)"
+            self._labels = f" AND memory_keys(m.terms, m.metadata) @> {labels}"
         self._walked = self._where
         for column, hidden in _WALKED.items():
             self._walked = self._walked.replace(f"{column} ", f"{hidden} ")
@@ -93,7 +99,7 @@ class _Builder:
         shape = self._shape
         complete = "true" if shape.method in {"rows", "exact"} else "false"
         if shape.method == "gated":
-            complete = f"((SELECT count(*) FROM few) <= {NARROW})"
+            complete = f"((SELECT count(*) FROM few) <= {self._narrow})"
         steps = self._candidates(complete)
         steps += [f"scored AS MATERIALIZED ({self._scored()})", f"ranked AS MATERIALIZED ({self._ranked()})"]
         if shape.facets:
@@ -132,7 +138,7 @@ ORDER BY r.score DESC, m.id"""
         if method == "gated":
             # Without a filter any order does; with one, an order would cost the planner the filter's index.
             order = "" if self._shape.tier or self._shape.filters else "ORDER BY m.id"
-            steps.append(f"few AS MATERIALIZED ({self._compared('m.indexed')} {order} LIMIT {NARROW + 1})")
+            steps.append(f"few AS MATERIALIZED ({self._compared('m.indexed')} {order} LIMIT {self._narrow + 1})")
         elif method == "rows":
             steps.append(f"few AS MATERIALIZED ({self._compared('m.indexed')})")
         parts = [part for order in self._orders for part in self._parts(order, complete)]
@@ -141,7 +147,8 @@ ORDER BY r.score DESC, m.id"""
     def _compared(self, where: str) -> str:
         """Rows with what they are ordered by."""
         chosen = ", ".join(f"{by} AS {order}" for order, by in self._orders.items())
-        return f"SELECT m.id, {chosen} FROM memories m WHERE {where} AND {self._where}"
+        labels = self._labels if where == "m.indexed" else ""
+        return f"SELECT m.id, {chosen} FROM memories m WHERE {where} AND {self._where}{labels}"
 
     def _parts(self, order: str, complete: str) -> list[str]:
         """Candidates by one order: from what is not indexed, from the few that pass the filters, from the index."""
@@ -157,7 +164,7 @@ ORDER BY r.score DESC, m.id"""
             if method == "gated":
                 among = f"NOT {complete} AND {among}"
             if order == "words":
-                among += f" AND memory_term_ids(m.terms) && {self._parameter('rare')}::integer[]"
+                among += f" AND memory_keys(m.terms, m.metadata) && {self._parameter('rare')}::integer[]{self._labels}"
             by = "m.created_at DESC" if order == "age" else self._orders[order]
             parts.append(f"(SELECT m.id FROM memories m WHERE {among} ORDER BY {by} LIMIT {limit})")
         return parts
@@ -172,25 +179,28 @@ ORDER BY r.score DESC, m.id"""
             distance = f"coalesce(v.embedding <=> {self._vector}, 1 - cos({angle}))"
             vectors = "LEFT JOIN memory_vectors v ON v.id = m.id"
         words = f"coalesce(greatest(-{self._words}, 0), 0)" if self._words else "0::float8"
-        days = f"greatest(extract(epoch FROM {self._now()} - m.created_at)::float8, 0) / 86400"
+        # Of so old a memory nothing is left anyhow; and PostgreSQL makes an error of a number too small to hold.
+        days = f"least(greatest(extract(epoch FROM {self._now()} - m.created_at)::float8, 0) / 86400, 3000)"
         return f"""
     SELECT m.id, {distance} AS distance, {words} AS words, power(0.5, {days} / {HALF_LIFE_DAYS}) AS temporal,
-           m.importance_score AS importance,
+           CASE WHEN m.importance_score > 1e-9 THEN m.importance_score ELSE 0 END AS importance,
            coalesce(a.access_count, 0)::float8 / (coalesce(a.access_count, 0) + {HALF_ACCESSES}) AS access_frequency
     FROM candidates c JOIN memories m ON m.id = c.id {vectors} {ACCESS}"""
 
     def _ranked(self) -> str:
         shares = " + ".join(f"{self._parameter(name)}::float8 * {name}" for name in SHARES)
-        kept = ""
+        kept = "true"
+        if self._words and not self._vector:
+            kept = "text > 0"  # by words alone, who has none of them is not found
         if self._shape.threshold:
             least = f"{self._parameter('threshold')}::float8"
-            kept = f"WHERE distance <= 1 - {least}" if self._vector else f"WHERE score >= {least}"
+            kept += f" AND distance <= 1 - {least}" if self._vector else f" AND score >= {least}"
         return f"""
     SELECT *, count(*) OVER () AS total FROM (
         SELECT *, {shares} AS score FROM (
             SELECT id, distance, coalesce(1 - distance, 0) AS semantic,
                    words / greatest(max(words) OVER (), 1e-9) AS text, temporal, importance, access_frequency
-            FROM scored) parts) sums {kept}"""
+            FROM scored) parts) sums WHERE {kept}"""
 
 
 # The ten most frequent values of each key.

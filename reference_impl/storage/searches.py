@@ -110,7 +110,7 @@ class Searches:
         """
         if query.shares.text and not query.terms:
             return Found([], 0, None)  # by words alone, and they are all function words
-        words = await self._terms.query(query.terms) if query.terms else None
+        words = await self._terms.query(query.terms, query.metadata is not None) if query.terms else None
         if query.exact:
             return (await self._run(query, words, "exact"))[0]
         method = "gated" if query.filtered and not self._known_broad(query) else "index"
@@ -177,7 +177,7 @@ def _candidates(query: Query, worded: bool) -> tuple[int, int]:
     by_words = 3 * last // 2 + 25
     # The order by signs is not the order by cosine. Where words count too, they settle most of that; and a walk that
     # passes over what the filters keep out has to be short.
-    by_meaning = 4 * last + 60 if not worded else last + 20 if query.filtered else by_words
+    by_meaning = 6 * last + 90 if not worded else last + 10 if query.filtered else by_words
     return _step(max(by_meaning, least)), _step(max(by_words, least))
 
 

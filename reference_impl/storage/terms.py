@@ -18,8 +18,10 @@ _GROWTH: Final = 1.1
 _TOTAL_SECONDS: Final = 1.0
 _REMEMBERED: Final = 50_000
 _TOTAL: Final = 0
-# Rows read for their words at most, as far as the rarest words alone do not need more.
+# Rows read for their words at most, as far as the rarest word alone does not need more. Of those that must also have
+# certain labels the index reads few.
 _BUDGET: Final = 2_000
+_LABELLED_BUDGET: Final = 2_500
 
 
 class TextQuery(NamedTuple):
@@ -54,11 +56,12 @@ class Terms:
         self._known: OrderedDict[int, _Count] = OrderedDict()
         self._total = _Count(0, 0, float("-inf"))
 
-    async def query(self, terms: Iterable[int]) -> TextQuery:
+    async def query(self, terms: Iterable[int], labelled: bool = False) -> TextQuery:
         """Weighs the words of a query.
 
         Args:
             terms: as `words.terms_in` gives them; repeated ones count once.
+            labelled: whether the query also asks for metadata.
 
         Raises:
             ApiError: 503 if the database is away.
@@ -68,10 +71,11 @@ class Terms:
         memories = max(self._total.memories, 1)
         weights = {term: inverse_frequency(counts[term], memories) for term in wanted}
         rare: list[int] = []
+        budget = _LABELLED_BUDGET if labelled else _BUDGET
         rows = 0
         for term in sorted(wanted, key=lambda term: (counts[term], term)):
             rows += counts[term]
-            if rare and rows > _BUDGET:
+            if rare and rows > budget:
                 break
             rare.append(term)
         return TextQuery(to_sparsevec(weights), rare, frozenset(wanted))

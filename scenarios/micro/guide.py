@@ -77,7 +77,7 @@ ORDER BY code <~> binary_quantize($1::halfvec)::bit({DIMENSION}) LIMIT $2"""
 
 # The hundred best by words. A query's weights are a sparse vector like those of the memories.
 BEST_WORDS: Final = """
-SELECT id FROM memories WHERE indexed AND status = 'active' AND memory_term_ids(terms) && $2::integer[]
+SELECT id FROM memories WHERE indexed AND status = 'active' AND memory_keys(terms, metadata) && $2::integer[]
 ORDER BY terms <#> $1::sparsevec LIMIT 100"""
 
 # Adding nothing keeps the planner from the index.

@@ -32,8 +32,7 @@ pytestmark = pytest.mark.benchmark(group="sql")
 
 LIMIT: Final = 10
 _BIT_INDEX: Final = "memories_code_hnsw"
-_WORD_INDEX: Final = "memories_terms"
-_METADATA_INDEX: Final = "memories_metadata"
+_KEY_INDEX: Final = "memories_keys"
 _SHARES: Final = {"semantic": Shares(semantic=1), "text": Shares(text=1), "hybrid": Shares(semantic=0.3, text=0.7)}
 _MET, _UNMET = 0.0, 0.999
 """Similarities that most rows have, and that none has."""
@@ -85,7 +84,7 @@ def test_get_guide(timed: Rounds, store: Store, ids: Iterator[tuple[UUID]], sql:
 def test_search(timed: Rounds, store: Store, searches: Sequence[Search], kind: str, filtered: bool) -> None:
     """The ten best memories, whole: candidates from the indexes, or few by filter, in order of their true scores."""
     queries = [_query(search, kind, filtered) for search in searches]
-    index = _METADATA_INDEX if filtered else _WORD_INDEX if kind == "text" else _BIT_INDEX
+    index = _KEY_INDEX if filtered or kind == "text" else _BIT_INDEX
     with store.using(index):
         found = timed.awaited(store.searches.find, itertools.cycle(zip(queries)), rounds=100)
     assert len(found.hits) == LIMIT
@@ -166,7 +165,7 @@ def test_words(timed: Rounds, store: Store, searches: Sequence[Search]) -> None:
     arguments = (
         (guide.BEST_WORDS, to_sparsevec(dict.fromkeys(terms, 1.0)), terms) for terms in itertools.cycle(queries)
     )
-    with store.using(_WORD_INDEX):
+    with store.using(_KEY_INDEX):
         row = timed.awaited(store.row, arguments, rounds=100)
     assert isinstance(row["id"], UUID)
 

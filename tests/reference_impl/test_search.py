@@ -141,6 +141,8 @@ def test_words_alone_find_only_memories_with_them(service, loaded):
     assert all("**telescope**" in r["highlights"][0] for r in found)
     held = sum("telescope" in sentence(n) for n in range(3_000))
     assert len(found) == held
+    exact = service.search("telescope", search_type="FullText", limit=1_000, exact=True)
+    assert [r["score"] for r in exact] == [r["score"] for r in found]
     assert service.search("the of and", search_type="FullText") == []
 
 
@@ -319,3 +321,10 @@ def test_access_counts_are_shown_and_not_raised_by_search(service, loaded):
     service.get(f"/api/v1/memories/{memory['id']}")
     for _ in range(2):
         assert service.search(memory["content"], limit=1)[0]["memory"]["access_count"] == 1
+
+
+def test_numbers_too_small_to_multiply_do_no_harm(service, loaded):
+    service.create("ancient and unimportant", created_at="0001-01-02T00:00:00Z", importance_score=5e-324)
+    weights = {"semantic": 1, "temporal": 5e-324, "importance": 1e-300}
+    for fields in ({}, {"search_type": "Temporal"}, {"hybrid_weights": weights}):
+        assert service.search("ancient and unimportant", limit=5, **fields)

@@ -48,18 +48,36 @@ CREATE FUNCTION memory_term_ids(terms sparsevec) RETURNS integer[]
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE COST 100
     RETURN split_part(regexp_replace(terms::text, ':[^,}]+', '', 'g'), '/', 1)::integer[];
 
+-- Hashes, all negative, of what metadata holds at its top level: whatever contains a filter has all of the filter's.
+CREATE FUNCTION memory_labels(metadata jsonb) RETURNS integer[]
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE COST 10
+    BEGIN ATOMIC
+        SELECT coalesce(array_agg((-1 - abs(hashtextextended(l.key, jsonb_hash(l.value)) % 2147483647))::integer), '{}')
+        FROM jsonb_each(metadata) AS e, LATERAL (
+            SELECT e.key, CASE jsonb_typeof(e.value) WHEN 'object' THEN '{}' WHEN 'array' THEN '[]' ELSE e.value END
+            UNION ALL
+            SELECT e.key || '[]', x
+            FROM jsonb_array_elements(CASE jsonb_typeof(e.value) WHEN 'array' THEN e.value ELSE '[]' END) AS x
+            WHERE jsonb_typeof(x) NOT IN ('object', 'array')
+        ) AS l (key, value);
+    END;
+
+-- What the index of words and labels holds of a memory.
+CREATE FUNCTION memory_keys(terms sparsevec, metadata jsonb) RETURNS integer[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 100
+    RETURN coalesce(memory_term_ids(terms), '{}') || memory_labels(metadata);
+
 -- Search by meaning, every tier and none: one index, since each insert pays for each. On sign bits, as it takes three
 -- times as many inserts as one on halves. m and ef_construction are low for the same reason; hnsw.ef_search makes up
 -- for it. Guide, "Tier-Specific Index Strategy" and "HNSW Index Tuning".
 CREATE INDEX memories_code_hnsw ON memories USING hnsw (code bit_hamming_ops)
     WITH (m = 8, ef_construction = 32) WHERE indexed AND status = 'active';
 
--- Search by words. Guide, "Hybrid Search Optimization" (there in a library beside the database). The pending lists of
--- both GIN indexes are written out by whoever feeds them, so that no search finds them long.
-CREATE INDEX memories_terms ON memories USING gin (memory_term_ids(terms)) WHERE indexed AND status = 'active';
-
--- Search with metadata_filters and tags, where few memories have them. Guide, "Metadata search optimization".
-CREATE INDEX memories_metadata ON memories USING gin (metadata jsonb_path_ops) WHERE indexed AND status = 'active';
+-- Search by words, and with metadata_filters or tags. Guide, "Hybrid Search Optimization" (there in a library beside
+-- the database) and "Metadata search optimization". One index for both: it intersects words and labels itself, so only
+-- rows that have a word and may pass the filter are read. Its pending list is written out by whoever feeds it, so that
+-- no search finds it long.
+CREATE INDEX memories_keys ON memories USING gin (memory_keys(terms, metadata)) WHERE indexed AND status = 'active';
 
 -- Search with a tier, the walk through a tier's oldest when tiers are reviewed, counts per tier. Guide,
 -- "idx_memories_warm_temporal".
