@@ -15,6 +15,7 @@ from reference_impl.storage.memories import Memories
 from reference_impl.storage.records import NewMemory
 from reference_impl.storage.tier_merges import survivor
 from reference_impl.updates import Change, Updates
+from reference_impl.words import terms_of
 from tests.reference_impl.tier_store import DIMENSION, EMBEDDER, NOW, ago, play
 
 
@@ -183,7 +184,9 @@ def test_who_waits_for_the_review_is_not_the_victim_of_a_deadlock(postgres):
                 await waiting(2)
             await wanted  # PostgreSQL would have chosen this one, which waited first
         stats = await review
-        assert (stats.demoted, stats.merged) == (18, 2)
+        # What was locked at the time may be left for the next review.
+        assert stats.merged == 2
+        assert stats.demoted in {17, 18}
         assert (await store.row(moving[5]))["importance_score"] == 0.9
         assert await survivor(store.database, moving[19]) == twin
         await store.require_sound()
@@ -197,12 +200,13 @@ def test_reviews_beside_creates_updates_deletes_and_reads(postgres):
     vectors = dict(zip(contents, EMBEDDER.embed(contents), strict=True))
     seconds = 4.0
 
-    def record(content, tier, days):
+    def record(packer, content, tier, days):
         moment = datetime.now(UTC) - timedelta(days=days)
         return NewMemory(
             id=new_id(), content=content, content_hash=hashlib.sha256(content.encode()).digest(), tier=tier,
             importance_score=0.5, metadata='{"n": 1}', parent_id=None, created_at=moment, updated_at=moment,
-            expires_at=None, embedding=vectors[content],
+            expires_at=None, embedding=vectors[content], terms=terms_of(content),
+            packed=packer.pack(content) if tier is Tier.COLD else None,
         )  # fmt: skip
 
     async def scenario(store):
@@ -217,7 +221,7 @@ def test_reviews_beside_creates_updates_deletes_and_reads(postgres):
             draw = random.Random(seed)
             while time.monotonic() < end:
                 chosen = draw.sample(contents[:30], 8)
-                group = [record(c, draw.choice(list(Tier)), draw.choice([0, 20, 60])) for c in chosen]
+                group = [record(store.packer, c, draw.choice(list(Tier)), draw.choice([0, 20, 60])) for c in chosen]
                 for new, (stored, deduplicated) in zip(group, await memories.insert(group), strict=True):
                     known[new.content].append(stored.id)
                     counts["created"] += not deduplicated
@@ -268,7 +272,7 @@ def test_reviews_beside_creates_updates_deletes_and_reads(postgres):
 
         for content in contents[30:]:
             for tier in Tier:
-                known[content].append((await memories.insert([record(content, tier, 60)]))[0][0].id)
+                known[content].append((await memories.insert([record(store.packer, content, tier, 60)]))[0][0].id)
         await asyncio.gather(
             create(1), create(2), create(3), update(4), update(5), update(6), delete(), read(7), review()
         )
