@@ -21,7 +21,7 @@ HALF_LIFE_DAYS: Final = 30.0
 HALF_ACCESSES: Final = 10.0
 # Candidates come in few sizes, as each is a statement of its own: a LIMIT that the planner cannot
 # see would cost it the index.
-STEPS: Final = (20, 30, 40, 60, 100, 150, 250, 500, 1_000, 2_500, 5_000, 10_000, 21_000)
+STEPS: Final = (20, 30, 40, 60, 100, 150, 250, 500, 1_000, 2_500, 5_000, 10_000)
 
 _CONDITIONS: Final = {
     "metadata": "m.metadata @> {}::jsonb",

@@ -177,7 +177,7 @@ def _candidates(query: Query, worded: bool) -> tuple[int, int]:
     by_words = 3 * last // 2 + 25
     # The order by signs is not the order by cosine. Where words count too, they settle most of that; and a walk that
     # passes over what the filters keep out has to be short.
-    by_meaning = 6 * last + 90 if not worded else last + 10 if query.filtered else by_words
+    by_meaning = min(6 * last + 90, last + 1_000) if not worded else last + 10 if query.filtered else by_words
     return _step(max(by_meaning, least)), _step(max(by_words, least))
 
 

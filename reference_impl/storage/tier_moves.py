@@ -71,7 +71,7 @@ FROM unnest($1::uuid[], $5::text[], $6::uuid[]) AS u (id, reason, survivor)"""
 
 _NO_CANDIDATES: Final = "DELETE FROM tier_candidates WHERE id = ANY($1::uuid[])"
 
-# Both indexes list what is new before they sort it in, and every search reads that list.
+# The index lists what is new before it sorts it in, and every search reads that list.
 _TIDY: Final = "SELECT gin_clean_pending_list('memories_keys')"
 
 

@@ -225,6 +225,13 @@ def test_pages_by_cursor_are_the_whole_in_order(service, loaded, kind):
     assert [r["memory"]["id"] for r in by_offset] == pages[20:40]
 
 
+@pytest.mark.parametrize("kind", ["Semantic", "Hybrid", "FullText", "Temporal"])
+def test_the_deepest_page_that_can_be_asked_for(service, loaded, kind):
+    assert service.search("river", search_type=kind, offset=4_000, limit=1_000) == []
+    assert service.search("river", search_type=kind, offset=4_000, limit=1_000, exact=True) == []
+    assert len(service.search("river", search_type=kind, offset=100, limit=200)) == 200
+
+
 def test_the_last_page_says_so(service, loaded):
     request = {"query_text": "river", "metadata_filters": {"rare": True}, "limit": 15}
     first = service.post("/api/v1/search", request).json
