@@ -27,7 +27,7 @@ class ModelMissingError(Exception):
 
 
 class Embedder:
-    """Embeds texts; deterministic, and safe to call from one thread at a time.
+    """Embeds texts; deterministic. `embed` may be called from several threads, `embed_query` from one.
 
     Args:
         dimension: length of the vectors, at least 256.

@@ -43,6 +43,8 @@ class Feeder:
         self._stopping = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+        # What was written before lay in a database that nobody fed.
+        self._since = datetime.now(UTC)
         self.backlog = 0
 
     def start(self) -> None:
@@ -55,6 +57,7 @@ class Feeder:
         self._room.set()
         if self._task is not None:
             await self._task
+            self._room.set()  # the last step may have closed it
 
     async def room(self) -> None:
         """Waits while there are too many arrivals."""
@@ -67,6 +70,7 @@ class Feeder:
             except Exception as error:
                 # The database away, or a lock that was not to be had: the next step tries again.
                 _LOG.warning("feeding_failed", error=str(error))
+                self._room.set()  # who writes now learns for himself what is the matter
                 pause = _FAILED_SECONDS
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
@@ -77,7 +81,8 @@ class Feeder:
         fed = await self._arrivals.feed(_BATCH)
         if fed:
             now = datetime.now(UTC)
-            self._metrics.fed([(now - written).total_seconds() for written in fed], time.perf_counter() - started)
+            ages = [(now - written).total_seconds() for written in fed if written > self._since]
+            self._metrics.fed(ages, time.perf_counter() - started)
         self.backlog = await self._arrivals.backlog(2 * self._backlog_max)
         if self.backlog > self._backlog_max:
             self._room.clear()
@@ -85,7 +90,7 @@ class Feeder:
             self._room.set()
         if fed is None:
             return _ELSEWHERE_SECONDS
-        if not fed and await self._fill_terms():
+        if len(fed) < _BATCH and await self._fill_terms():
             return 0.0
         return 0.0 if self.backlog >= _BATCH else _IDLE_SECONDS
 

@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 CONTENT_MAX = 1_048_576
 BATCH_MAX = 1_000
 LIMIT_MAX = 1_000
-OFFSET_MAX = 4_000
+OFFSET_MAX = 1_000
 
 
 def in_any_case(*names: str) -> str:

@@ -71,7 +71,8 @@ async def serve(settings: Settings) -> None:
     try:
         await _listening(settings)
         print(f"ready {url(settings.host, settings.port)} pid {os.getpid()}", flush=True)
-        await stop.wait()
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         deadline = time.monotonic() + DRAIN_SECONDS
         await _drain(application, server, serving, deadline)

@@ -40,6 +40,7 @@ from reference_impl.writer import Created, Outcome, Writer
 
 _TIERS_SECONDS = 15.0
 _PING_SECONDS = 1.0
+_INLINE_BYTES = 8_000
 _VERSIONS = "SELECT current_setting('server_version'), (SELECT extversion FROM pg_extension WHERE extname = 'vector')"
 
 
@@ -101,7 +102,8 @@ class Service:
 
     async def stop(self) -> None:
         """Stores what is queued, writes pending counts, closes the pool."""
-        for part in (self.siblings, self._pressure, self.tiers, self.writer, self.feeder, self.access, self.feed):
+        # The feeder before the writer: what is stored after it stays an arrival, and nobody waits for room.
+        for part in (self.siblings, self._pressure, self.tiers, self.feeder, self.writer, self.access, self.feed):
             await part.stop()
         await self.database.close()
 
@@ -188,6 +190,15 @@ class Service:
             cache.put(memory_id, encoded, count, token, seconds_until(memory.expires_at, last))
         return encoded + counters(count, last)
 
+    async def embedding(self, memory_id: UUID) -> list[float] | None:
+        """The embedding of a memory, or of the one that it was merged into; None if it has just gone.
+
+        Raises:
+            ApiError: 429, or 503 if the database is away.
+        """
+        async with self.reading:
+            return await self.embeddings.read(await survivor(self.database, memory_id) or memory_id)
+
     async def _survivor(self, memory_id: UUID) -> StoredMemory:
         """The memory that this one was merged into."""
         found = await survivor(self.database, memory_id)
@@ -242,7 +253,7 @@ class Service:
             return known, True
         async with self.searching:
             token = cache.token()
-            found = await self._searches.find(query(self.embed_query))
+            found = await self._searches.find(await self._made(query, key))
         answer = encode(found)
         if key is None:
             return answer, False
@@ -251,6 +262,12 @@ class Service:
         left = seconds_until(min(expiries), datetime.now(UTC)) if expiries else None
         cache.put(key, answer, [memory.id for memory in memories], token, tier, left)
         return answer, False
+
+    async def _made(self, query: Callable[[Callable[[str], Vector]], Query], key: bytes | None) -> Query:
+        """The query. To embed a long one takes a while, and so is left to a thread."""
+        if key is not None and len(key) < _INLINE_BYTES:
+            return query(self.embed_query)
+        return await asyncio.to_thread(query, lambda text: self.embedder.embed([text])[0])
 
     def embed_query(self, text: str) -> Vector:
         """The vector of a query text."""

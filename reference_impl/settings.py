@@ -41,6 +41,8 @@ def _of(low: float, high: float, text: str) -> Meta:
 _DAY: Final = 86_400
 _YEARS: Final = 36_500
 _MANY: Final = 1_000_000
+# More at once only push each other out of the processor's caches.
+_SEARCHES: Final = min(16, 2 * (os.cpu_count() or 4) + 2)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +67,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     search_cache_size: Annotated[int, _of(0, _MANY, "searches whose answers are kept; 0 turns that off")] = 1_000
     search_cache_mib: Annotated[int, _of(1, _MANY, "bound on what they occupy, MiB")] = 64
     search_cache_lag: Annotated[float, _of(0, _DAY, "a kept answer may lack memories created since, for s")] = 1.0
-    search_concurrency: Annotated[int, _of(1, 1_000, "searches at work at most")] = 16
+    search_concurrency: Annotated[int, _of(1, 1_000, "searches at work at most")] = min(
+        16, 2 * (os.cpu_count() or 4) + 2
+    )
     search_queue: Annotated[int, _of(0, _MANY, "searches waiting for that at most; then 429")] = 1_024
     read_concurrency: Annotated[int, _of(1, 1_000, "reads from the database and updates at work at most")] = 12
     read_queue: Annotated[int, _of(0, _MANY, "of those, waiting at most; then 429")] = 4_096

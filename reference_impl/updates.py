@@ -172,7 +172,7 @@ class Updates:
         """What happens to the vector beside the row: nothing where empty."""
         was_cold = row.memory.tier == _COLD
         if tier == _COLD:
-            return () if was_cold else (None,)
+            return () if was_cold and vector is None else (None,)
         if vector is not None or not was_cold:
             return () if vector is None else (vector,)
         if row.own_embedding:

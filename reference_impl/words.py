@@ -29,7 +29,8 @@ _WORDS_MAX: Final = 4_000
 _SNIPPETS: Final = 3
 _AROUND: Final = 40
 
-_WORD: Final = re.compile(r"\w+")
+# What is longer is no word, and would be kept below like one.
+_WORD: Final = re.compile(r"\w{1,100}")
 # Function words and those that make a question: in so many memories that they find nothing and cost most.
 _STOP: Final = frozenset(
     _WORD.findall(
@@ -94,9 +95,9 @@ def to_sparsevec(weights: Mapping[int, float]) -> bytes:
     )
 
 
-def stems_in(text: str) -> frozenset[str]:
-    """The stems of a text's words, for `highlights`."""
-    return frozenset(stem for word in _WORD.findall(text.lower()) if (stem := _stem(word)) is not None)
+def stems_in(text: str) -> tuple[str, ...]:
+    """The different stems of a text's words in order, for `highlights`."""
+    return tuple(dict.fromkeys(stem for word in _WORD.findall(text.lower()) if (stem := _stem(word)) is not None))
 
 
 def highlights(content: str, stems: Collection[str]) -> list[str]:

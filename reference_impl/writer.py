@@ -70,7 +70,7 @@ class Writer:
         self._queue: deque[tuple[NewMemory, asyncio.Future[Created], float]] = deque()
         self._arrived = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        # One thread: the embedder is not made for two, and one keeps a core busy.
+        # One thread keeps a core busy; more would leave none to answer requests.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embed")
         self._bulk = asyncio.Semaphore(2)
         self._bulk_waiting = 0
@@ -114,13 +114,14 @@ class Writer:
         if self._bulk_waiting >= _BULK_WAITING:
             raise overloaded("batches")
         self._bulk_waiting += 1
+        arrived = time.perf_counter()
         try:
             outcomes: list[Outcome] = []
             async with self._bulk:
                 await self._room()
                 for start in range(0, len(news), _BULK_GROUP):
                     group = news[start : start + _BULK_GROUP]
-                    outcomes += await self._store(group, [time.perf_counter()] * len(group))
+                    outcomes += await self._store(group, [arrived] * len(group))
             return outcomes
         finally:
             self._bulk_waiting -= 1
@@ -133,6 +134,9 @@ class Writer:
                 self._arrived.clear()
                 await self._arrived.wait()
             await self._room()
+            # Another writer may have waited for the same.
+            if not self._queue:
+                continue
             taken = [self._queue.popleft() for _ in range(min(len(self._queue), self._settings.group_max))]
             outcomes = await self._store([new for new, _, _ in taken], [arrived for _, _, arrived in taken])
             for (_, future, _), outcome in zip(taken, outcomes, strict=True):
@@ -153,7 +157,9 @@ class Writer:
         # A search finds what is committed, whether an index holds it yet or not.
         now = time.perf_counter()
         self._metrics.searchable(
-            now - then for then, outcome in zip(arrived, outcomes, strict=True) if isinstance(outcome, Created)
+            now - then
+            for then, outcome in zip(arrived, outcomes, strict=True)
+            if isinstance(outcome, Created) and not outcome.deduplicated
         )
         return outcomes
 

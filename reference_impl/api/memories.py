@@ -83,7 +83,8 @@ class MemoryHandlers:
         include = request.parameter("include", INCLUDE)
         body, cached = await self._service.read(key)
         if include:
-            body += b',"embedding":' + msgspec.json.encode(await self._service.embeddings.read(key))
+            found = await self._service.embedding(key)
+            body += b',"embedding":' + msgspec.json.encode(found)
         return Response(body + b"}", timing=_HIT if cached else _MISS)
 
     async def replace(self, request: Request) -> Response:

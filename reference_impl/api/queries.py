@@ -28,6 +28,9 @@ _DEFAULTS: Final = {
 }
 _TYPES: Final = {kind.value.lower(): kind for kind in SearchType}
 _DIGEST: Final = 12
+# A query is a sentence, or a few. Of a longer one the rest still counts for its meaning.
+_WORDS_MAX: Final = 1_000
+_HIGHLIGHTED_MAX: Final = 64
 
 
 class Search(NamedTuple):
@@ -40,11 +43,10 @@ class Search(NamedTuple):
     key: bytes
     digest: bytes
     tier: Tier | None
-    stems: frozenset[str]
+    stems: tuple[str, ...]
     shares: Shares
     limit: int
     offset: int
-    explained: bool
     query: Callable[[Callable[[str], Vector]], Query]
 
 
@@ -74,7 +76,8 @@ class Queries:
         if asked.query_embedding is not None:
             vector = unit_vector(asked.query_embedding, self._dimension, "query_embedding")
         meant = kind is not SearchType.FULL_TEXT and (text is not None or vector is not None)
-        terms = () if text is None or kind is SearchType.SEMANTIC else tuple(terms_in(text))
+        worded = text is not None and kind is not SearchType.SEMANTIC
+        terms = tuple(dict.fromkeys(terms_in(text or "")))[:_WORDS_MAX] if worded else ()
         if kind is SearchType.FULL_TEXT and text is None:
             raise invalid("query_text", "missing; a search by words needs it")
         if not meant and kind in {SearchType.HYBRID, SearchType.SEMANTIC}:
@@ -93,10 +96,11 @@ class Queries:
             "created_to": _moment(dates.end if dates else None, "date_range.to"),
             "with_metadata": asked.include_metadata,
             "facets": asked.include_facets,
+            "explained": asked.explain_score,
             "exact": asked.exact,
         }
         meaning = vector.tobytes() if vector is not None else meant
-        common = msgspec.msgpack.encode((fields, text, meaning, asked.explain_score), order="sorted")
+        common = msgspec.msgpack.encode((fields, text, meaning), order="sorted")
         digest = hashlib.blake2b(common, digest_size=_DIGEST).digest()
         offset = asked.offset if asked.cursor is None else _offset(asked, digest)
 
@@ -110,11 +114,10 @@ class Queries:
             key=common + offset.to_bytes(2, "big"),
             digest=digest,
             tier=fields["tier"],
-            stems=frozenset() if not terms or text is None else stems_in(text),
+            stems=stems_in(text or "")[:_HIGHLIGHTED_MAX] if terms else (),
             shares=fields["shares"],
             limit=asked.limit,
             offset=offset,
-            explained=asked.explain_score,
             query=query,
         )
 

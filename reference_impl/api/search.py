@@ -76,7 +76,7 @@ class SearchHandlers:
             hit.score,
             b"null" if hit.distance is None else b"%.6f" % hit.distance,
             _ENCODE(highlights(memory.content, search.stems)) if search.stems else b"[]",
-            b',"explanation":' + _explanation(hit.parts, search.shares) if search.explained else b"",
+            b',"explanation":' + _explanation(hit.parts, search.shares) if hit.parts is not None else b"",
         )
 
 

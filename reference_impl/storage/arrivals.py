@@ -17,7 +17,8 @@ _LOCK: Final = "SELECT pg_try_advisory_xact_lock(1835363687)"
 # An update of the row puts it in every index whose condition it now meets.
 _FEED: Final = """
 WITH batch AS MATERIALIZED (
-    SELECT id FROM memories WHERE NOT indexed AND status = 'active' ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+    SELECT id FROM memories WHERE NOT indexed AND status = 'active' ORDER BY id LIMIT $1
+    FOR NO KEY UPDATE SKIP LOCKED
 ), fed AS (
     UPDATE memories m SET indexed = true FROM batch b WHERE m.id = b.id RETURNING m.terms, m.updated_at
 ), counted AS (
@@ -70,8 +71,7 @@ class Arrivals:
                 if not await connection.fetchval(_LOCK):
                     return None
                 rows = await connection.fetch(_FEED, limit)
-            if rows:
-                await connection.fetch(_TIDY)
+            await connection.fetch(_TIDY)  # updates add to the list, too
         return [row[0] for row in rows]
 
     async def backlog(self, limit: int) -> int:

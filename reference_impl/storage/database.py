@@ -26,9 +26,9 @@ _SESSION: Final = {
     "enable_seqscan": "off",
     "max_parallel_workers_per_gather": "0",  # starting helpers takes longer than a search
     "synchronous_commit": "on",  # an acknowledged create survives kill -9 of the server
-    "hnsw.ef_search": "64",  # candidates per step of a walk, which goes on until there are as many as asked for
+    "hnsw.ef_search": "50",  # candidates per step of a walk, which goes on until there are as many as asked for
     # ... or until comparing all that pass the filters would have been cheaper; the last page is not as far.
-    "hnsw.max_scan_tuples": "6000",
+    "hnsw.max_scan_tuples": "2500",
     "hnsw.iterative_scan": "relaxed_order",  # filters and large limits go on where ef_search ends
     "hnsw.scan_mem_multiplier": "8",
 }

@@ -51,13 +51,13 @@ async def migrate(url: str, dimension: int) -> None:
         known = migrations()
         if newer := done - {version for version, _, _ in known}:
             raise MigrationError(f"the database has migration {max(newer)}, which this version does not know")
+        await _require_dimension(connection, dimension)
         for version, name, sql in known:
             if version in done:
                 continue
             async with connection.transaction():
                 await connection.execute(sql.replace("{dimension}", str(dimension)))
                 await connection.execute("INSERT INTO schema_migrations (version, name) VALUES ($1, $2)", version, name)
-        await _require_dimension(connection, dimension)
     finally:
         await connection.close()  # which gives the lock back, too
 
@@ -90,8 +90,9 @@ async def _offer_statement_statistics(connection: asyncpg.Connection) -> None:
 
 
 async def _require_dimension(connection: asyncpg.Connection, dimension: int) -> None:
+    """Before the migrations: they would make what is missing with another dimension than what is there."""
     actual = await connection.fetchval(
-        "SELECT atttypmod FROM pg_attribute WHERE attrelid = 'memory_vectors'::regclass AND attname = 'embedding'"
+        "SELECT atttypmod FROM pg_attribute WHERE attrelid = to_regclass('memories') AND attname = 'code'"
     )
-    if actual != dimension:
+    if actual not in {None, dimension}:
         raise MigrationError(f"the database holds embeddings of {actual} dimensions, not {dimension}")

@@ -21,7 +21,7 @@ HALF_LIFE_DAYS: Final = 30.0
 HALF_ACCESSES: Final = 10.0
 # Candidates come in few sizes, as each is a statement of its own: a LIMIT that the planner cannot
 # see would cost it the index.
-STEPS: Final = (20, 30, 40, 60, 100, 150, 250, 500, 1_000, 2_500, 5_000, 10_000)
+STEPS: Final = (20, 30, 40, 60, 100, 150, 250, 500, 1_000, 2_500, 4_000)
 
 _CONDITIONS: Final = {
     "metadata": "m.metadata @> {}::jsonb",
@@ -61,12 +61,13 @@ class Shape(NamedTuple):
     text: bool  # there are words
     threshold: bool
     facets: bool
+    explained: bool
     method: str  # "index"; "gated": one by one if they are few; "rows": one by one; "exact": all, ranked
 
 
 @lru_cache(maxsize=1_024)
 def statement(shape: Shape) -> Statement:
-    """The statement for a shape; rows are `rows.FIELDS`, then score, distance, SHARES, total, complete, facets."""
+    """The statement for a shape; rows: `rows.FIELDS`, score, distance, total, complete; facets, SHARES if wanted."""
     builder = _Builder(shape)
     return Statement(builder.sql(), tuple(builder.parameters))
 
@@ -108,8 +109,9 @@ class _Builder:
         page = f"LIMIT {self._parameter('limit')} OFFSET {self._parameter('offset')}"
         return f"""
 WITH {", ".join(steps)}
-SELECT {fields}, r.score, r.distance, {", ".join(f"r.{share}" for share in SHARES)}, r.total,
-       {complete} AS complete, {"(SELECT body FROM facets)" if shape.facets else "NULL::text"} AS facets
+SELECT {fields}, r.score, r.distance, r.total, {complete} AS complete
+       {", (SELECT body FROM facets) AS facets" if shape.facets else ""}
+       {"".join(f", r.{share}" for share in SHARES) if shape.explained else ""}
 FROM (SELECT * FROM ranked ORDER BY score DESC, id {page}) r
 JOIN memories m ON m.id = r.id {ACCESS}
 ORDER BY r.score DESC, m.id"""

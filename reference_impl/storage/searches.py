@@ -16,7 +16,7 @@ from reference_impl.packing import Packer
 from reference_impl.storage.database import Database, to_halfvec
 from reference_impl.storage.records import StoredMemory
 from reference_impl.storage.rows import memories_from
-from reference_impl.storage.search_sql import FILTERS, STEPS, Shape, statement
+from reference_impl.storage.search_sql import FILTERS, SHARES, STEPS, Shape, statement
 from reference_impl.storage.terms import Terms, TextQuery
 
 # That a filter lets many pass is remembered for a while: finding it out again would cost as much as the search.
@@ -57,6 +57,7 @@ class Query(msgspec.Struct, frozen=True, eq=False):
     created_to: datetime | None = None
     with_metadata: bool = True
     facets: bool = False
+    explained: bool = False
     exact: bool = False
 
     def filters(self) -> tuple[object, ...]:
@@ -70,12 +71,12 @@ class Query(msgspec.Struct, frozen=True, eq=False):
 
 
 class Hit(NamedTuple):
-    """One found memory: its score, its cosine distance 0..2 where there is a vector, and the parts of the score."""
+    """One found memory: its score, its cosine distance 0..2 where there is a vector, its parts if wanted."""
 
     memory: StoredMemory
     score: float
     distance: float | None
-    parts: Shares
+    parts: Shares | None
 
 
 class Found(NamedTuple):
@@ -100,7 +101,7 @@ class Searches:
         self._dimension = dimension
         self._packer = packer
         self._terms = Terms(database)
-        self._broad: OrderedDict[object, float] = OrderedDict()
+        self._broad: OrderedDict[int, float] = OrderedDict()
 
     async def find(self, query: Query) -> Found:
         """What answers a query best, the best first; at most `query.limit`.
@@ -115,7 +116,7 @@ class Searches:
             return (await self._run(query, words, "exact"))[0]
         method = "gated" if query.filtered and not self._known_broad(query) else "index"
         found, complete = await self._run(query, words, method)
-        if method == "gated" and not complete:
+        if method == "gated" and not complete and found.hits:
             self._remember_broad(query)
         if complete or query.threshold is not None or len(found.hits) == query.limit:
             return found
@@ -142,6 +143,7 @@ class Searches:
             words is not None,
             query.threshold is not None,
             query.facets,
+            query.explained,
             method,
         )
         sql, names = statement(shape)
@@ -155,19 +157,25 @@ class Searches:
         arguments = (values[name] if name in values else getattr(query, name) for name in names)
         rows = await self._database.fetch(sql, *arguments)
         memories = await memories_from(rows, self._packer)
-        hits = [_hit(memory, row) for memory, row in zip(memories, rows, strict=True)]
+        hits = [_hit(memory, row, query.explained) for memory, row in zip(memories, rows, strict=True)]
         if not rows:
-            # Nothing is left to tell whether that is all; among few, nothing found is nothing there.
-            return Found([], 0, None), method != "index"
-        return Found(hits, rows[0]["total"], rows[0]["facets"]), rows[0]["complete"]
+            # Nothing is left to tell whether that is all.
+            return Found([], 0, None), method in {"rows", "exact"}
+        first = rows[0]
+        return Found(hits, first["total"], first["facets"] if query.facets else None), first["complete"]
 
     def _known_broad(self, query: Query) -> bool:
-        return self._broad.get(query.filters(), 0.0) > time.monotonic()
+        return self._broad.get(_sieve(query), 0.0) > time.monotonic()
 
     def _remember_broad(self, query: Query) -> None:
-        self._broad[query.filters()] = time.monotonic() + _BROAD_SECONDS
+        self._broad[_sieve(query)] = time.monotonic() + _BROAD_SECONDS
         if len(self._broad) > _BROAD_MAX:
             self._broad.popitem(last=False)
+
+
+def _sieve(query: Query) -> int:
+    """Stands for the filters of a query; by meaning alone, more that pass are few. A collision costs time only."""
+    return hash((bool(query.terms), query.filters()))
 
 
 def _candidates(query: Query, worded: bool) -> tuple[int, int]:
@@ -177,7 +185,7 @@ def _candidates(query: Query, worded: bool) -> tuple[int, int]:
     by_words = 3 * last // 2 + 25
     # The order by signs is not the order by cosine. Where words count too, they settle most of that; and a walk that
     # passes over what the filters keep out has to be short.
-    by_meaning = min(6 * last + 90, last + 1_000) if not worded else last + 10 if query.filtered else by_words
+    by_meaning = min(6 * last + 90, last + 500) if not worded else last + 10 if query.filtered else by_words
     return _step(max(by_meaning, least)), _step(max(by_words, least))
 
 
@@ -185,6 +193,6 @@ def _step(count: int) -> int:
     return next(step for step in STEPS if step >= count)
 
 
-def _hit(memory: StoredMemory, row: Any) -> Hit:
-    score, distance, *parts = row[_OPTIONAL : _OPTIONAL + 7]
-    return Hit(memory, score, distance, Shares(*parts))
+def _hit(memory: StoredMemory, row: Any, explained: bool) -> Hit:
+    score, distance = row[_OPTIONAL : _OPTIONAL + 2]
+    return Hit(memory, score, distance, Shares(*row[-len(SHARES) :]) if explained else None)

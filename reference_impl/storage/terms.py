@@ -21,7 +21,7 @@ _TOTAL: Final = 0
 # Rows read for their words at most, as far as the rarest word alone does not need more. Of those that must also have
 # certain labels the index reads few.
 _BUDGET: Final = 2_000
-_LABELLED_BUDGET: Final = 2_500
+_LABELLED_BUDGET: Final = 2_000
 
 
 class TextQuery(NamedTuple):

@@ -227,8 +227,9 @@ def test_pages_by_cursor_are_the_whole_in_order(service, loaded, kind):
 
 @pytest.mark.parametrize("kind", ["Semantic", "Hybrid", "FullText", "Temporal"])
 def test_the_deepest_page_that_can_be_asked_for(service, loaded, kind):
-    assert service.search("river", search_type=kind, offset=4_000, limit=1_000) == []
-    assert service.search("river", search_type=kind, offset=4_000, limit=1_000, exact=True) == []
+    found = service.search("river", search_type=kind, offset=1_000, limit=1_000)
+    assert len(found) == (0 if kind == "FullText" else 1_000)
+    assert len(service.search("river", search_type=kind, offset=1_000, limit=1_000, exact=True)) == len(found)
     assert len(service.search("river", search_type=kind, offset=100, limit=200)) == 200
 
 
@@ -306,7 +307,7 @@ def test_the_guides_scripts_are_understood(service, loaded):
         ({"query_text": "x", "hybrid_weights": {}}, "hybrid_weights"),
         ({"query_text": "x", "tags": [""]}, "tags[0]"),
         ({"query_text": "x", "tags": ["a"], "metadata_filters": {"tags": "a"}}, "metadata_filters.tags"),
-        ({"query_text": "x", "offset": 4_001}, "offset"),
+        ({"query_text": "x", "offset": 1_001}, "offset"),
         ({"query_text": "x", "similarity_threshold": 2}, "similarity_threshold"),
         ({"query_text": "x", "metadata_filters": {"a": "\x00"}}, "metadata_filters"),
         ({"query_text": "x", "importance_range": {"min": -1}}, "importance_range.min"),

@@ -10,7 +10,8 @@ CREATE TABLE memory_vectors (
 -- Reranking a hundred candidates reads a hundred embeddings. Inline that is a hundred tuples; in TOAST it is two
 -- index descents and two chunks more for each, which halved the rate of searches (see README.md).
 ALTER TABLE memory_vectors ALTER COLUMN embedding SET STORAGE PLAIN;
-INSERT INTO memory_vectors SELECT id, embedding FROM memories WHERE embedding IS NOT NULL AND status = 'active';
+INSERT INTO memory_vectors SELECT id, embedding FROM memories
+    WHERE embedding IS NOT NULL AND status = 'active' AND tier <> 'cold';
 
 DROP INDEX memories_code_hnsw, memories_metadata, memories_tier_created_at;
 
@@ -27,8 +28,8 @@ ALTER TABLE memories
     -- Content of a cold memory: zstd, with a dictionary where there was one.
     ADD COLUMN packed bytea,
     ADD COLUMN dictionary_id integer,
-    -- Given by the caller, so it cannot be made again from the text.
-    ADD COLUMN own_embedding boolean NOT NULL DEFAULT false,
+    -- Given by the caller, so it cannot be made again from the text. Of what is there already nobody knows.
+    ADD COLUMN own_embedding boolean NOT NULL DEFAULT true,
     -- Since when it is in its tier, and how often it had been read by then.
     ADD COLUMN tier_since timestamptz NOT NULL DEFAULT now(),
     ADD COLUMN tier_accesses bigint NOT NULL DEFAULT 0,
@@ -38,7 +39,7 @@ ALTER TABLE memories
     -- Deleting a parent for good must not delete, or wait for, its children.
     DROP CONSTRAINT memories_parent_id_fkey,
     ADD CONSTRAINT memories_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES memories (id) ON DELETE SET NULL;
-ALTER TABLE memories ALTER COLUMN indexed SET DEFAULT false;
+ALTER TABLE memories ALTER COLUMN indexed SET DEFAULT false, ALTER COLUMN own_embedding SET DEFAULT false;
 -- Already zstd; and what is tried and fails costs time with every write.
 ALTER TABLE memories ALTER COLUMN packed SET STORAGE EXTERNAL;
 ALTER TABLE memories SET (autovacuum_vacuum_scale_factor = 0.1, autovacuum_vacuum_insert_scale_factor = 0.1);
@@ -105,7 +106,8 @@ CREATE INDEX memories_parent ON memories (parent_id) WHERE parent_id IS NOT NULL
 -- Cold memories to pack again, with a better dictionary.
 CREATE INDEX memories_packed ON memories (dictionary_id, id) WHERE packed IS NOT NULL AND status = 'active';
 
--- In how many memories a word occurs; term 0 counts the memories. Room for updates in place.
+-- How often the indexes took in a memory with a word; term 0 counts all. A memory whose content changes counts again.
+-- Room for updates in place.
 CREATE TABLE search_terms (
     term integer PRIMARY KEY,
     memories bigint NOT NULL
@@ -153,3 +155,6 @@ CREATE TABLE tier_statistics (
     stored_row_bytes bigint NOT NULL,
     analysed_at timestamptz NOT NULL DEFAULT now()
 );
+
+-- Plans are made once for a connection; they should not be made blind.
+ANALYZE memories, memory_vectors;
