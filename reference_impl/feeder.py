@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -17,6 +18,7 @@ from reference_impl.words import terms_of
 
 _LOG = structlog.get_logger()
 _BATCH: Final = 200  # rows locked at a time, for about as many milliseconds
+_FEW: Final = 20  # creates during a batch that need no courtesy
 _IDLE_SECONDS: Final = 0.25
 _ELSEWHERE_SECONDS: Final = 1.0
 _FAILED_SECONDS: Final = 1.0
@@ -32,9 +34,19 @@ class Feeder:
         packer: of cold content.
         metrics: of the process.
         backlog_max: arrivals beyond which creates wait.
+        created: how many single creates there have been; as long as there is room, they go first.
     """
 
-    def __init__(self, arrivals: Arrivals, packer: Packer, metrics: Metrics, backlog_max: int) -> None:
+    def __init__(
+        self,
+        arrivals: Arrivals,
+        packer: Packer,
+        metrics: Metrics,
+        backlog_max: int,
+        created: Callable[[], int],
+    ) -> None:
+        self._created = created
+        self._created_before = 0
         self._arrivals = arrivals
         self._packer = packer
         self._metrics = metrics
@@ -92,7 +104,20 @@ class Feeder:
             return _ELSEWHERE_SECONDS
         if len(fed) < _BATCH and await self._fill_terms():
             return 0.0
-        return 0.0 if self.backlog >= _BATCH else _IDLE_SECONDS
+        if self.backlog < _BATCH:
+            return _IDLE_SECONDS
+        return self._courtesy() * (time.perf_counter() - started)
+
+    def _courtesy(self) -> float:
+        """How many times the last batch's time to leave the processor to creates: they are waited for, and this is not.
+
+        The more arrivals there are, the less; for each of them slows searches down.
+        """
+        created, before = self._created(), self._created_before
+        self._created_before = created
+        if created - before < _FEW:
+            return 0.0
+        return max(4 * (1 - self.backlog / self._backlog_max), 0.0)
 
     async def _fill_terms(self) -> bool:
         """Words for memories of a version that had none; whether there were any."""

@@ -66,7 +66,9 @@ class Service:
         self.packer = Packer(self.database)
         self.memories = Memories(self.database, settings.dimension, self.packer, origin)
         self.embeddings = Embeddings(self.database, embedder, self.packer)
-        self.feeder = Feeder(Arrivals(self.database), self.packer, self.metrics, settings.arrivals_max)
+        self.feeder = Feeder(
+            Arrivals(self.database), self.packer, self.metrics, settings.arrivals_max, lambda: self.writer.taken
+        )
         self.writer = Writer(self.memories, embedder, self.packer, self.metrics, settings, self.feeder.room)
         accesses = Accesses(self.database, settings.tier_min_accesses, settings.tier_importance)
         self.access = AccessCounter(accesses.count)

@@ -50,6 +50,9 @@ class Writer:
         metrics: of the process.
         settings: writers in flight, size of groups and queue.
         room: waits while the search indexes are too far behind.
+
+    Attributes:
+        taken: single creates that were taken into groups so far.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Writer:
         self._bulk = asyncio.Semaphore(2)
         self._bulk_waiting = 0
         self._stopping = False
+        self.taken = 0
 
     def start(self) -> None:
         """Starts the writers."""
@@ -138,6 +142,7 @@ class Writer:
             if not self._queue:
                 continue
             taken = [self._queue.popleft() for _ in range(min(len(self._queue), self._settings.group_max))]
+            self.taken += len(taken)
             outcomes = await self._store([new for new, _, _ in taken], [arrived for _, _, arrived in taken])
             for (_, future, _), outcome in zip(taken, outcomes, strict=True):
                 if future.done():
