@@ -57,6 +57,7 @@ class Feeder:
         self._room.set()
         # What was written before lay in a database that nobody fed.
         self._since = datetime.now(UTC)
+        self._wordless = True  # until none is found: new memories come with their words
         self.backlog = 0
 
     def start(self) -> None:
@@ -102,7 +103,7 @@ class Feeder:
             self._room.set()
         if fed is None:
             return _ELSEWHERE_SECONDS
-        if len(fed) < _BATCH and await self._fill_terms():
+        if len(fed) < _BATCH and self._wordless and await self._fill_terms():
             return 0.0
         if self.backlog < _BATCH:
             return _IDLE_SECONDS
@@ -129,4 +130,5 @@ class Feeder:
             ]
             terms = await asyncio.to_thread(lambda: [terms_of(text) for text in texts])
             await self._arrivals.fill_terms([row[0] for row in rows], terms)
-        return bool(rows)
+        self._wordless = bool(rows)
+        return self._wordless

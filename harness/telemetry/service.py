@@ -70,7 +70,7 @@ class ServiceWatch:
                 self._missed += 1
 
     def _counters(self) -> dict[str, dict[str, float]] | None:
-        """The wanted metrics, by name and then by the value of their one label; None if they cannot be read."""
+        """The wanted metrics, by name and then by cache or part; None if they cannot be read."""
         data = fetch(f"{self._url}/metrics")
         if data is None:
             return None
