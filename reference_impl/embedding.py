@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import math
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +23,10 @@ BASE_DIMENSION: Final = 256
 _LIFT_SEED: Final = 20_260
 # Texts are pooled in slices of this many tokens, so that a megabyte of text needs 8 MB and not 300.
 _SLICE: Final = 8_192
+_WORDS_REMEMBERED: Final = 50_000
+_WORD_MAX: Final = 40
+# Runs of spaces are tokens of their own, as the block that stands for a space in tokens, and the marks of ends are.
+_AS_A_WHOLE: Final = re.compile(r"^$|^ |  | $|\u2581|</?s>|<unk>")
 
 
 class ModelMissingError(Exception):
@@ -47,6 +54,7 @@ class Embedder:
         self._remembered = remembered
         self._recent: OrderedDict[str, Vector] = OrderedDict()
         self._tokenizer, self._tokens = _load()
+        self._tokens_of_word = lru_cache(_WORDS_REMEMBERED)(self._encoded)
         self._lift = _lift_matrix(dimension)
 
     def embed(self, texts: Sequence[str]) -> Vector:
@@ -58,11 +66,9 @@ class Embedder:
         Returns:
             Shape (len(texts), dimension), float32, each row of length 1.
         """
-        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         pooled = np.empty((len(texts), BASE_DIMENSION), dtype=np.float32)
-        for row, (text, encoding) in enumerate(zip(texts, encodings, strict=True)):
-            ids = np.fromiter(encoding.ids, dtype=np.int64, count=len(encoding.ids))
-            pooled[row] = self._pool(ids, text)
+        for row, text in enumerate(texts):
+            pooled[row] = self._pool(np.array(self._tokens_of(text), dtype=np.int64), text)
         lifted: Vector = pooled @ self._lift
         lifted /= np.linalg.norm(lifted, axis=1, keepdims=True)
         return lifted
@@ -87,12 +93,24 @@ class Embedder:
                 self._recent.popitem(last=False)
         return vector
 
+    def _tokens_of(self, text: str) -> list[int]:
+        """The tokens of a text. None of them reaches across a single space, and words repeat."""
+        if _AS_A_WHOLE.search(text):
+            return self._encoded(text)
+        ids: list[int] = []
+        for word in text.split(" "):
+            ids += self._tokens_of_word(word) if len(word) <= _WORD_MAX else self._encoded(word)
+        return ids
+
+    def _encoded(self, text: str) -> list[int]:
+        return self._tokenizer.encode(text, add_special_tokens=False).ids
+
     def _pool(self, ids: npt.NDArray[np.int64], text: str) -> Vector:
         known = ids[ids < len(self._tokens)]
         total: Vector = np.zeros(BASE_DIMENSION, dtype=np.float32)
         for start in range(0, len(known), _SLICE):
-            total += self._tokens[known[start : start + _SLICE]].sum(axis=0)
-        length = float(np.linalg.norm(total))
+            total += self._tokens.take(known[start : start + _SLICE], axis=0).sum(axis=0)
+        length = math.sqrt(float(total @ total))
         if length > 1e-6:
             total /= length
             return total

@@ -40,12 +40,14 @@ class ChangeFeed:
     Args:
         database: URL, of PostgreSQL itself: a pooler that lends connections by transaction loses notifications.
         caches: to be kept true.
+        origin: name of this process.
         now: the monotonic clock, s.
     """
 
-    def __init__(self, database: str, caches: Caches, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, database: str, caches: Caches, origin: str, now: Callable[[], float] = time.monotonic) -> None:
         self._database = database
         self._caches = caches
+        self._origin = origin
         self._now = now
         self._heard_at = -math.inf
         self._task: asyncio.Task[None] | None = None
@@ -120,7 +122,7 @@ class ChangeFeed:
             # Another version's, perhaps. What it says is unknown, so anything.
             self._caches.clear()
             return
-        if change.ids is None:
-            self._caches.created()
+        if change.created:
+            self._caches.created(change.ids, here=change.origin == self._origin)
         else:
             self._caches.changed(change.ids)

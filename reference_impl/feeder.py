@@ -18,7 +18,11 @@ from reference_impl.words import terms_of
 
 _LOG = structlog.get_logger()
 _BATCH: Final = 200  # rows locked at a time, for about as many milliseconds
-_FEW: Final = 20  # creates during a batch that need no courtesy
+_COURTEOUS_BATCH: Final = 40
+_FEW: Final = 20  # creates since the last batch that need no courtesy
+# Times as long as a batch took the next one waits: at most, and where searches need these indexes now.
+_COURTESY_SPARED: Final = 40.0
+_COURTESY: Final = 4.0
 _IDLE_SECONDS: Final = 0.25
 _ELSEWHERE_SECONDS: Final = 1.0
 _FAILED_SECONDS: Final = 1.0
@@ -35,6 +39,7 @@ class Feeder:
         metrics: of the process.
         backlog_max: arrivals beyond which creates wait.
         created: how many single creates there have been; as long as there is room, they go first.
+        spared: whether searches can do without these indexes for now, since the process has one of its own.
     """
 
     def __init__(
@@ -44,8 +49,10 @@ class Feeder:
         metrics: Metrics,
         backlog_max: int,
         created: Callable[[], int],
+        spared: Callable[[], bool],
     ) -> None:
         self._created = created
+        self._spared = spared
         self._created_before = 0
         self._arrivals = arrivals
         self._packer = packer
@@ -90,8 +97,9 @@ class Feeder:
 
     async def _step(self) -> float:
         """Feeds one batch; gives the seconds to wait before the next."""
+        courtesy = self._courtesy()
         started = time.perf_counter()
-        fed = await self._arrivals.feed(_BATCH)
+        fed = await self._arrivals.feed(_COURTEOUS_BATCH if courtesy else _BATCH)
         if fed:
             now = datetime.now(UTC)
             ages = [(now - written).total_seconds() for written in fed if written > self._since]
@@ -99,26 +107,27 @@ class Feeder:
         self.backlog = await self._arrivals.backlog(2 * self._backlog_max)
         if self.backlog > self._backlog_max:
             self._room.clear()
-        elif self.backlog < self._backlog_max * 0.9:
+        else:
             self._room.set()
         if fed is None:
             return _ELSEWHERE_SECONDS
-        if len(fed) < _BATCH and self._wordless and await self._fill_terms():
+        if len(fed) < _COURTEOUS_BATCH and self._wordless and await self._fill_terms():
             return 0.0
         if self.backlog < _BATCH:
             return _IDLE_SECONDS
-        return self._courtesy() * (time.perf_counter() - started)
+        return courtesy * (time.perf_counter() - started)
 
     def _courtesy(self) -> float:
         """How many times the last batch's time to leave the processor to creates: they are waited for, and this is not.
 
-        The more arrivals there are, the less; for each of them slows searches down.
+        The more arrivals there are, the less; for each of them slows down searches by these indexes.
         """
         created, before = self._created(), self._created_before
         self._created_before = created
         if created - before < _FEW:
             return 0.0
-        return max(4 * (1 - self.backlog / self._backlog_max), 0.0)
+        most = _COURTESY_SPARED if self._spared() else _COURTESY
+        return max(most * (1 - self.backlog / self._backlog_max), 0.0)
 
     async def _fill_terms(self) -> bool:
         """Words for memories of a version that had none; whether there were any."""

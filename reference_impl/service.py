@@ -13,6 +13,8 @@ from reference_impl.access import AccessCounter
 from reference_impl.admission import Admission
 from reference_impl.cache import MemoryCache, seconds_until
 from reference_impl.caches import Caches
+from reference_impl.candidates.keeper import IndexKeeper
+from reference_impl.candidates.rows import CandidateRows
 from reference_impl.embedding import Embedder, Vector
 from reference_impl.encoding import counters, head
 from reference_impl.errors import ApiError, memory_not_found
@@ -23,6 +25,8 @@ from reference_impl.models import DatabaseState, Tier
 from reference_impl.packing import Packer
 from reference_impl.pressure import PoolPressure
 from reference_impl.search_cache import SearchCache
+from reference_impl.search_models import Found, Query
+from reference_impl.searcher import Searcher
 from reference_impl.settings import Settings
 from reference_impl.siblings import Siblings
 from reference_impl.storage.accesses import Accesses
@@ -31,7 +35,7 @@ from reference_impl.storage.database import Database
 from reference_impl.storage.embeddings import Embeddings
 from reference_impl.storage.memories import Memories
 from reference_impl.storage.records import NewMemory, StoredMemory
-from reference_impl.storage.searches import Found, Query, Searches
+from reference_impl.storage.searches import Searches
 from reference_impl.storage.tier_merges import survivor
 from reference_impl.tier_models import TierSettings
 from reference_impl.tiers import TierManager
@@ -62,19 +66,29 @@ class Service:
         self.caches = Caches(
             MemoryCache(settings.cache_size, settings.cache_mib << 20, settings.cache_ttl),
             SearchCache(settings.search_cache_size, settings.search_cache_mib << 20, settings.search_cache_lag),
+            IndexKeeper(
+                CandidateRows(self.database), settings.dimension, settings.candidates_max, lambda: self.feed.trusted
+            ),
         )
         self.packer = Packer(self.database)
         self.memories = Memories(self.database, settings.dimension, self.packer, origin)
         self.embeddings = Embeddings(self.database, embedder, self.packer)
         self.feeder = Feeder(
-            Arrivals(self.database), self.packer, self.metrics, settings.arrivals_max, lambda: self.writer.taken
+            Arrivals(self.database),
+            self.packer,
+            self.metrics,
+            settings.arrivals_max,
+            lambda: self.writer.taken,
+            lambda: self.caches.candidates.usable,
         )
-        self.writer = Writer(self.memories, embedder, self.packer, self.metrics, settings, self.feeder.room)
+        self.writer = Writer(
+            self.memories, embedder, self.packer, self.metrics, settings, self.feeder.room, self.caches.stored
+        )
         accesses = Accesses(self.database, settings.tier_min_accesses, settings.tier_importance)
         self.access = AccessCounter(accesses.count)
         self.reading = Admission("reads", settings.read_concurrency, settings.read_queue)
         self.searching = Admission("searches", settings.search_concurrency, settings.search_queue)
-        self.feed = ChangeFeed(settings.database, self.caches)
+        self.feed = ChangeFeed(settings.database, self.caches, origin)
         self.tiers = TierManager(
             self.database,
             embedder,
@@ -86,7 +100,7 @@ class Service:
         )
         self._updates = Updates(self.database, embedder, self.packer, origin, self.caches.changed)
         self._pressure = PoolPressure(self.database.state, self.metrics.pool_warned)
-        self._searches = Searches(self.database, settings.dimension, self.packer)
+        self.searcher = Searcher(Searches(self.database, settings.dimension, self.packer), self.caches.candidates)
         self._started = time.monotonic()
         self.tiers_seen: dict[str, int] = {}
         self._tiers_at = float("-inf")
@@ -99,13 +113,14 @@ class Service:
         await self.packer.refresh()
         await self.feed.start()
         await self.siblings.start()
-        for part in (self.writer, self.access, self.feeder, self.tiers, self._pressure):
+        for part in (self.caches.candidates, self.writer, self.access, self.feeder, self.tiers, self._pressure):
             part.start()
 
     async def stop(self) -> None:
         """Stores what is queued, writes pending counts, closes the pool."""
         # The feeder before the writer: what is stored after it stays an arrival, and nobody waits for room.
-        for part in (self.siblings, self._pressure, self.tiers, self.feeder, self.writer, self.access, self.feed):
+        parts = (self.siblings, self._pressure, self.tiers, self.feeder, self.writer, self.access)
+        for part in (*parts, self.feed, self.caches.candidates):
             await part.stop()
         await self.database.close()
 
@@ -117,8 +132,6 @@ class Service:
         """
         token = self.caches.memories.token()
         created = await self.writer.create(new)
-        if not created.deduplicated:
-            self.caches.created()
         encoded = head(created.memory)
         self._remember(created, encoded, token)
         return created, self.whole(created, encoded)
@@ -131,8 +144,6 @@ class Service:
         """
         token = self.caches.memories.token()
         outcomes = await self.writer.create_many(news)
-        if any(isinstance(outcome, Created) and not outcome.deduplicated for outcome in outcomes):
-            self.caches.created()
         for outcome in outcomes:
             # Working memories are about to be read. But an import must not drive out what is being read now.
             if self.caches.memories.full:
@@ -255,7 +266,7 @@ class Service:
             return known, True
         async with self.searching:
             token = cache.token()
-            found = await self._searches.find(await self._made(query, key))
+            found = await self.searcher.find(await self._made(query, key))
         answer = encode(found)
         if key is None:
             return answer, False

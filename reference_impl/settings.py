@@ -67,18 +67,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     search_cache_size: Annotated[int, _of(0, _MANY, "searches whose answers are kept; 0 turns that off")] = 1_000
     search_cache_mib: Annotated[int, _of(1, _MANY, "bound on what they occupy, MiB")] = 64
     search_cache_lag: Annotated[float, _of(0, _DAY, "a kept answer may lack memories created since, for s")] = 1.0
+    candidates_max: Annotated[
+        int, _of(0, 100 * _MANY, "memories in the process' own search index at most; 0: PostgreSQL searches alone")
+    ] = 250_000
     search_concurrency: Annotated[int, _of(1, 1_000, "searches at work at most")] = min(
         16, 2 * (os.cpu_count() or 4) + 2
     )
     search_queue: Annotated[int, _of(0, _MANY, "searches waiting for that at most; then 429")] = 1_024
     read_concurrency: Annotated[int, _of(1, 1_000, "reads from the database and updates at work at most")] = 12
     read_queue: Annotated[int, _of(0, _MANY, "of those, waiting at most; then 429")] = 4_096
-    writers: Annotated[int, _of(1, 16, "group commits in flight")] = 2
+    writers: Annotated[int, _of(1, 16, "group commits in flight")] = 1
     group_max: Annotated[int, _of(1, 1_000, "creates per group commit at most")] = 128
     queue_max: Annotated[int, _of(1, _MANY, "creates waiting for a group commit at most; then 429")] = 4_096
     arrivals_max: Annotated[
         int, _of(1_000, 10 * _MANY, "memories not in the search indexes yet at most; then creates wait")
-    ] = 50_000
+    ] = 100_000
     working_to_warm_days: Annotated[float, _of(0, _YEARS, "a working memory unread for this long turns warm")] = 7.0
     warm_to_cold_days: Annotated[float, _of(0, _YEARS, "a warm memory unread for this long turns cold")] = 30.0
     tier_min_accesses: Annotated[int, _of(0, _MANY, "reads that keep a memory in its tier, or bring it up")] = 5

@@ -12,7 +12,7 @@ import math
 import re
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -110,19 +110,23 @@ def highlights(content: str, stems: Collection[str]) -> list[str]:
     lowered = content.lower()
     if len(lowered) != len(content):
         lowered = content  # a few letters get longer, and places would not be the text's own
-    spans = sorted(span for stem in stems for span in _places(lowered, stem))
+    spans: list[tuple[int, int]] = []
+    for stem in stems:
+        _find_places(lowered, stem, spans)
+    spans.sort()
     return [_extract(content, group) for group in _groups(spans)]
 
 
-def _places(lowered: str, stem: str) -> Iterator[tuple[int, int]]:
-    """Where words with this stem are. Nearly all begin with it, but for its last letter."""
+def _find_places(lowered: str, stem: str, found: list[tuple[int, int]]) -> None:
+    """Adds where words with this stem are. Nearly all begin with it, but for its last letter."""
     beginning = stem[:-1] if len(stem) > 3 else stem
     at = lowered.find(beginning)
     while at >= 0:
         match = _WORD.match(lowered, at)
         end = at + 1 if match is None else match.end()
-        if (at == 0 or not _WORD.match(lowered, at - 1)) and _stem(lowered[at:end]) == stem:
-            yield at, end
+        before = lowered[at - 1] if at else " "
+        if not (before.isalnum() or before == "_") and _stem(lowered[at:end]) == stem:
+            found.append((at, end))
         at = lowered.find(beginning, end)
 
 

@@ -26,6 +26,10 @@ from reference_impl.words import terms_of
 _LOG = structlog.get_logger()
 # Preparing this many characters takes about a millisecond, which reads can wait; more goes to a thread.
 _INLINE_CHARACTERS: Final = 4_000
+# While creates come this fast a group is given a moment to gather more: a commit costs as much as several creates.
+_BUSY: Final = 4
+_WORTHWHILE: Final = 16
+_GATHER_SECONDS: Final = 0.004
 _BULK_GROUP: Final = 250
 _BULK_WAITING: Final = 16
 
@@ -50,6 +54,7 @@ class Writer:
         metrics: of the process.
         settings: writers in flight, size of groups and queue.
         room: waits while the search indexes are too far behind.
+        stored: told what was committed, before who sent it is answered.
 
     Attributes:
         taken: single creates that were taken into groups so far.
@@ -63,8 +68,10 @@ class Writer:
         metrics: Metrics,
         settings: Settings,
         room: Callable[[], Awaitable[None]],
+        stored: Callable[[Sequence[NewMemory]], None],
     ) -> None:
         self._room = room
+        self._stored = stored
         self._memories = memories
         self._embedder = embedder
         self._packer = packer
@@ -131,6 +138,7 @@ class Writer:
             self._bulk_waiting -= 1
 
     async def _run(self) -> None:
+        size = 0
         while True:
             while not self._queue:
                 if self._stopping:
@@ -138,11 +146,14 @@ class Writer:
                 self._arrived.clear()
                 await self._arrived.wait()
             await self._room()
+            if size >= _BUSY and len(self._queue) < _WORTHWHILE and not self._stopping:
+                await asyncio.sleep(_GATHER_SECONDS)
             # Another writer may have waited for the same.
             if not self._queue:
                 continue
             taken = [self._queue.popleft() for _ in range(min(len(self._queue), self._settings.group_max))]
-            self.taken += len(taken)
+            size = len(taken)
+            self.taken += size
             outcomes = await self._store([new for new, _, _ in taken], [arrived for _, _, arrived in taken])
             for (_, future, _), outcome in zip(taken, outcomes, strict=True):
                 if future.done():
@@ -206,6 +217,8 @@ class Writer:
             return await self._insert(group[:middle]) + await self._insert(group[middle:])
         self._metrics.group_size.observe(len(group))
         self._metrics.group_seconds.observe(time.perf_counter() - started)
+        # The same content twice in a group is one memory, the first.
+        self._stored([new for new, (memory, _) in zip(group, stored, strict=True) if memory.id == new.id])
         return [Created(memory, deduplicated) for memory, deduplicated in stored]
 
 

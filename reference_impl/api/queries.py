@@ -15,7 +15,7 @@ from reference_impl.api.validation import in_utc, storable_json, storable_text, 
 from reference_impl.embedding import Vector
 from reference_impl.errors import invalid
 from reference_impl.models import OFFSET_MAX, HybridWeights, SearchRequest, SearchType, Tier
-from reference_impl.storage.searches import Query, Shares
+from reference_impl.search_models import Query, Shares
 from reference_impl.words import stems_in, terms_in
 
 # Found on conversations with known evidence: words tell more than meaning, and both together more than either. The

@@ -12,8 +12,8 @@ from reference_impl.api.queries import Queries, Search, next_cursor
 from reference_impl.api.validation import decode
 from reference_impl.encoding import counters, head
 from reference_impl.models import SearchRequest, SearchType
+from reference_impl.search_models import Found, Hit, Shares
 from reference_impl.service import Service
-from reference_impl.storage.searches import Found, Hit, Shares
 from reference_impl.words import highlights
 
 _BODY_MAX: Final = 16 << 20

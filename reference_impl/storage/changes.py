@@ -18,41 +18,36 @@ _CREATED: Final = "+"
 
 
 class Change(NamedTuple):
-    """What one payload says: these memories were changed, or, where `ids` is None, new ones were created."""
+    """What one payload says: these memories were changed, or may have been created."""
 
     origin: str
-    ids: tuple[UUID, ...] | None
+    ids: tuple[UUID, ...]
+    created: bool
 
 
-def created_payload(origin: str) -> str:
-    """Says that a process has stored new memories, however many.
-
-    Args:
-        origin: name of the process; ASCII, without spaces.
-    """
-    return f"{origin} {_CREATED}"
-
-
-def payloads(origin: str, ids: Iterable[UUID]) -> list[str]:
+def payloads(origin: str, ids: Iterable[UUID], *, created: bool = False) -> list[str]:
     """Says which memories a process has changed, moved, merged or deleted.
 
     Args:
         origin: name of the process; ASCII, without spaces.
         ids: of the memories.
+        created: says instead that they are new, as far as they are there at all.
 
     Returns:
         As many payloads as it takes; none without ids.
     """
+    prefix = f"{origin} {_CREATED}" if created else f"{origin} "
     digits = [memory_id.hex for memory_id in ids]
-    size = (PAYLOAD_BYTES - len(origin)) // (_ID_BYTES + 1)
-    return [f"{origin} {','.join(digits[start : start + size])}" for start in range(0, len(digits), size)]
+    size = (PAYLOAD_BYTES - len(prefix)) // (_ID_BYTES + 1)
+    return [f"{prefix}{','.join(digits[start : start + size])}" for start in range(0, len(digits), size)]
 
 
 def parse(payload: str) -> Change:
     """Reads a payload.
 
     Raises:
-        ValueError: if it is not of the form that `payloads` and `created_payload` make.
+        ValueError: if it is not of the form that `payloads` makes.
     """
     origin, _, what = payload.partition(" ")
-    return Change(origin, None if what == _CREATED else tuple(map(UUID, what.split(","))))
+    ids = what.removeprefix(_CREATED)
+    return Change(origin, tuple(map(UUID, ids.split(","))), what != ids)

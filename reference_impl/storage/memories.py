@@ -10,7 +10,7 @@ import numpy as np
 
 from reference_impl.models import TIERS
 from reference_impl.packing import Packer
-from reference_impl.storage.changes import CHANNEL, created_payload
+from reference_impl.storage.changes import CHANNEL, payloads
 from reference_impl.storage.database import Database, to_halfvec
 from reference_impl.storage.records import NewMemory, StoredMemory
 from reference_impl.storage.rows import ACCESS, FIELDS, LIVE, memories_from
@@ -55,7 +55,7 @@ WITH given AS MATERIALIZED (
     INSERT INTO memory_vectors (id, embedding)
     SELECT id, given.embedding FROM given JOIN created USING (id) WHERE created.tier <> 'cold'
 )
-SELECT id, pg_notify('{CHANNEL}', $16) FROM created"""
+SELECT id, (SELECT count(pg_notify('{CHANNEL}', payload)) FROM unnest($16::text[]) AS payload) FROM created"""
 
 
 class Memories:
@@ -72,7 +72,7 @@ class Memories:
         self._database = database
         self._insert = _insert(dimension)
         self._packer = packer
-        self._created = created_payload(origin)
+        self._origin = origin
 
     async def insert(self, group: Sequence[NewMemory]) -> list[tuple[StoredMemory, bool]]:
         """Stores a group in one statement, that is in one transaction.
@@ -96,9 +96,9 @@ class Memories:
         for _ in range(5):
             # In order of key: two groups that share contents then wait for each other in one direction only.
             rows = [missing[key] for key in sorted(missing)]
-            created = {
-                row["id"] for row in await self._database.fetch(self._insert, *self._columns(rows), self._created)
-            }
+            # All of them, as only the statement learns which are new.
+            said = payloads(self._origin, (row.id for row in rows), created=True)
+            created = {row["id"] for row in await self._database.fetch(self._insert, *self._columns(rows), said)}
             stored.update((new.key, _as_stored(new)) for new in rows if new.id in created)
             missing = {key: new for key, new in missing.items() if key not in stored}
             if missing:

@@ -62,7 +62,7 @@ class Shape(NamedTuple):
     threshold: bool
     facets: bool
     explained: bool
-    method: str  # "index"; "gated": one by one if they are few; "rows": one by one; "exact": all, ranked
+    method: str  # "given" ids; "index"; "gated": one by one if they are few; "rows": one by one; "exact": all, ranked
 
 
 @lru_cache(maxsize=1_024)
@@ -134,6 +134,8 @@ ORDER BY r.score DESC, m.id"""
 
     def _candidates(self, complete: str) -> list[str]:
         method = self._shape.method
+        if method == "given":
+            return [f"candidates AS MATERIALIZED (SELECT unnest({self._parameter('ids')}::uuid[]) AS id)"]
         if method == "exact":
             return [f"candidates AS MATERIALIZED (SELECT m.id FROM memories m WHERE {self._where})"]
         steps = [f"fresh AS MATERIALIZED ({self._compared('NOT m.indexed')})"]
@@ -181,13 +183,15 @@ ORDER BY r.score DESC, m.id"""
             distance = f"coalesce(v.embedding <=> {self._vector}, 1 - cos({angle}))"
             vectors = "LEFT JOIN memory_vectors v ON v.id = m.id"
         words = f"coalesce(greatest(-{self._words}, 0), 0)" if self._words else "0::float8"
+        # Whoever gave the ids may not have heard of the last change.
+        filters = f" WHERE {self._where}" if self._shape.method == "given" else ""
         # Of so old a memory nothing is left anyhow; and PostgreSQL makes an error of a number too small to hold.
         days = f"least(greatest(extract(epoch FROM {self._now()} - m.created_at)::float8, 0) / 86400, 3000)"
         return f"""
     SELECT m.id, {distance} AS distance, {words} AS words, power(0.5, {days} / {HALF_LIFE_DAYS}) AS temporal,
            CASE WHEN m.importance_score > 1e-9 THEN m.importance_score ELSE 0 END AS importance,
            coalesce(a.access_count, 0)::float8 / (coalesce(a.access_count, 0) + {HALF_ACCESSES}) AS access_frequency
-    FROM candidates c JOIN memories m ON m.id = c.id {vectors} {ACCESS}"""
+    FROM candidates c JOIN memories m ON m.id = c.id {vectors} {ACCESS}{filters}"""
 
     def _ranked(self) -> str:
         shares = " + ".join(f"{self._parameter(name)}::float8 * {name}" for name in SHARES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from reference_impl.storage.database import Database
@@ -27,13 +27,18 @@ _LABELLED_BUDGET: Final = 2_000
 class TextQuery(NamedTuple):
     """A query's words.
 
-    `weights` is a binary sparsevec over all of them; `rare` are those to find candidates by, the rarest first:
-    whoever contains only the others is hardly among the best.
+    `weights` of all of them, as a mapping and as a binary sparsevec; `rare` are those to find candidates by, the rarest
+    first: whoever contains only the others is hardly among the best.
     """
 
-    weights: bytes
+    weights: Mapping[int, float]
+    sparsevec: bytes
     rare: list[int]
-    terms: frozenset[int]
+
+
+def weigh(counts: Mapping[int, int], memories: int) -> dict[int, float]:
+    """What each term of a query is worth, of how many memories have it and how many there are."""
+    return {term: inverse_frequency(count, memories) for term, count in counts.items()}
 
 
 class _Count(NamedTuple):
@@ -66,19 +71,17 @@ class Terms:
         Raises:
             ApiError: 503 if the database is away.
         """
-        wanted = {*terms}
-        counts = await self._counts(wanted)
-        memories = max(self._total.memories, 1)
-        weights = {term: inverse_frequency(counts[term], memories) for term in wanted}
+        counts = await self._counts({*terms})
+        weights = weigh(counts, self._total.memories)
         rare: list[int] = []
         budget = _LABELLED_BUDGET if labelled else _BUDGET
         rows = 0
-        for term in sorted(wanted, key=lambda term: (counts[term], term)):
+        for term in sorted(counts, key=lambda term: (counts[term], term)):
             rows += counts[term]
             if rare and rows > budget:
                 break
             rare.append(term)
-        return TextQuery(to_sparsevec(weights), rare, frozenset(wanted))
+        return TextQuery(weights, to_sparsevec(weights), rare)
 
     async def _counts(self, terms: set[int]) -> dict[int, int]:
         now, total = time.monotonic(), self._total

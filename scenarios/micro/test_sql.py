@@ -19,9 +19,9 @@ import msgspec
 import numpy as np
 import pytest
 
+from reference_impl.search_models import Found, Query, Shares
 from reference_impl.storage.database import to_halfvec
 from reference_impl.storage.records import NewMemory
-from reference_impl.storage.searches import Found, Query, Shares
 from reference_impl.words import terms_in, to_sparsevec
 from scenarios.micro import guide
 from scenarios.micro.material import DIMENSION, Search

@@ -9,7 +9,7 @@ from reference_impl.cache import MemoryCache
 from reference_impl.invalidations import Invalidations
 from reference_impl.models import Tier
 from reference_impl.search_cache import SearchCache
-from reference_impl.storage.changes import PAYLOAD_BYTES, Change, created_payload, parse, payloads
+from reference_impl.storage.changes import PAYLOAD_BYTES, Change, parse, payloads
 
 A, B, C = (uuid.UUID(int=number) for number in range(3))
 
@@ -280,7 +280,10 @@ class TestPayloads:
         assert len(made) == math.ceil(number / 241)
 
     def test_created(self):
-        assert parse(created_payload("f00d")) == Change("f00d", None)
+        (payload,) = payloads("f00d", [A, B], created=True)
+        assert parse(payload) == Change("f00d", (A, B), True)
+        (payload,) = payloads("f00d", [A])
+        assert parse(payload) == Change("f00d", (A,), False)
 
     @pytest.mark.parametrize("payload", ["", "f00d", "f00d ", "f00d ++", "f00d 12,", "f00d +,+"])
     def test_anything_else_is_an_error(self, payload):

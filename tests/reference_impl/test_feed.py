@@ -15,9 +15,10 @@ import pytest
 from reference_impl import feed as module
 from reference_impl.cache import MemoryCache
 from reference_impl.caches import Caches
+from reference_impl.candidates.keeper import IndexKeeper
 from reference_impl.feed import APPLICATION, TRUSTED_SECONDS, ChangeFeed
 from reference_impl.search_cache import SearchCache
-from reference_impl.storage.changes import NOTIFY, created_payload, payloads
+from reference_impl.storage.changes import NOTIFY, payloads
 
 A, B = uuid.UUID(int=1), uuid.UUID(int=2)
 
@@ -29,12 +30,16 @@ async def eventually(check, seconds=15):
         await asyncio.sleep(0.005)
 
 
+def no_index():
+    return IndexKeeper(None, 1_536, 0, lambda: False)
+
+
 def run(database, test):
     """Runs `test(caches, feed, connection)`; the connection is another process's, so to say."""
 
     async def body():
-        caches = Caches(MemoryCache(1_000, 10_000_000, 300.0), SearchCache(1_000, 10_000_000, lag=0.0))
-        feed = ChangeFeed(database, caches)
+        caches = Caches(MemoryCache(1_000, 10_000_000, 300.0), SearchCache(1_000, 10_000_000, lag=0.0), no_index())
+        feed = ChangeFeed(database, caches, "us")
         connection = await asyncpg.connect(database)
         try:
             await feed.start()
@@ -89,7 +94,7 @@ def test_changes_of_others_are_heard_once_committed(database):
 def test_new_memories_concern_searches_alone(database):
     async def test(caches, feed, connection):
         fill(caches)
-        await connection.fetch(NOTIFY, [created_payload("them")])
+        await connection.fetch(NOTIFY, payloads("them", [A], created=True))
         await eventually(lambda: caches.searches.get(A.bytes) is None)
         assert {A in caches.memories, B in caches.memories} == {True}
 
@@ -176,14 +181,14 @@ def test_a_start_without_a_server(own_postgres):
     own_postgres.stop()
 
     async def test():
-        caches = Caches(MemoryCache(10, 1_000_000, 300.0), SearchCache(10, 1_000_000))
-        feed = ChangeFeed(database, caches)
+        caches = Caches(MemoryCache(10, 1_000_000, 300.0), SearchCache(10, 1_000_000), no_index())
+        feed = ChangeFeed(database, caches, "us")
         await feed.start()
         assert not feed.trusted
         await asyncio.to_thread(own_postgres.start)
         await eventually(lambda: feed.trusted)
         await feed.stop()
-        await ChangeFeed(database, caches).stop()
+        await ChangeFeed(database, caches, "us").stop()
 
     asyncio.run(test())
 

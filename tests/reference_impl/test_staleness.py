@@ -10,6 +10,7 @@ import pytest
 
 from reference_impl.cache import MemoryCache
 from reference_impl.caches import Caches
+from reference_impl.candidates.keeper import IndexKeeper
 from reference_impl.feed import TRUSTED_SECONDS
 from reference_impl.models import Tier
 from reference_impl.search_cache import SearchCache
@@ -30,7 +31,9 @@ class OneOfMany:
         self.random = Random(seed)
         self.now = 1_000.0
         self.caches = Caches(
-            MemoryCache(1, 1_000_000, 30.0, lambda: self.now), SearchCache(1, 1_000_000, 1.0, lambda: self.now)
+            MemoryCache(1, 1_000_000, 30.0, lambda: self.now),
+            SearchCache(1, 1_000_000, 1.0, lambda: self.now),
+            IndexKeeper(None, 1_536, 0, lambda: False),
         )
         self.versions = count(1)
         self.rows = {memory_id: next(self.versions) for memory_id in MEMORIES}
@@ -85,7 +88,7 @@ class OneOfMany:
 
     def tell(self, changed):
         if changed is None:
-            self.caches.created()
+            self.caches.created((), here=False)
         else:
             self.caches.changed([changed])
 
