@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -19,7 +20,8 @@ FLUSH_SECONDS: Final = 1.0
 _CHUNK: Final = 250
 
 
-class Access(NamedTuple):
+@dataclass(slots=True)
+class Access:
     """Reads of one memory, and when the last one was."""
 
     reads: int
@@ -60,7 +62,11 @@ class AccessCounter:
         """Counts one read, now; gives back the time it noted."""
         now = datetime.now(UTC)
         known = self._pending.get(memory_id)
-        self._pending[memory_id] = Access(1 if known is None else known.reads + 1, now)
+        if known is None:
+            self._pending[memory_id] = Access(1, now)
+        else:
+            known.reads += 1
+            known.last = now
         return now
 
     def unflushed(self, memory_id: UUID) -> Access | None:

@@ -24,9 +24,10 @@ class Entry:
     entry's lifetime ends. `deadline` is on the monotonic clock, s.
     """
 
-    __slots__ = ("access_count", "deadline", "head")
+    __slots__ = ("access_count", "deadline", "head", "memory_id")
 
-    def __init__(self, head: bytes, access_count: int, deadline: float) -> None:
+    def __init__(self, memory_id: UUID, head: bytes, access_count: int, deadline: float) -> None:
+        self.memory_id = memory_id
         self.head = head
         self.access_count = access_count
         self.deadline = deadline
@@ -34,6 +35,9 @@ class Entry:
 
 class MemoryCache:
     """Least recently used first out; bounded in entries, bytes and time.
+
+    Entries are known by the text of their ids, in canonical form: a path has it, and to make a UUID of it and look that
+    up takes longer than all the rest.
 
     It serves and takes nothing from `valid_until` on (monotonic clock, s). Whoever hears of all changes moves that
     forward; at first it lies in the past.
@@ -53,7 +57,7 @@ class MemoryCache:
         self._capacity = capacity
         self._ttl = ttl
         self._now = now
-        self._entries: OrderedDict[UUID, Entry] = OrderedDict()
+        self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._bytes = 0
         self._invalidations = Invalidations()
 
@@ -61,7 +65,7 @@ class MemoryCache:
         return len(self._entries)
 
     def __contains__(self, memory_id: UUID) -> bool:
-        return memory_id in self._entries
+        return str(memory_id) in self._entries
 
     @property
     def occupied(self) -> int:
@@ -77,16 +81,16 @@ class MemoryCache:
         """What `put` wants to know of the time just before the memory was read from, or written to, the database."""
         return self._invalidations.number
 
-    def get(self, memory_id: UUID) -> Entry | None:
-        """The entry, if it is there and alive."""
-        entry = self._entries.get(memory_id)
+    def get(self, text: str) -> Entry | None:
+        """The entry of this id, if it is there and alive."""
+        entry = self._entries.get(text)
         if entry is not None:
             if entry.deadline > self._now() < self.valid_until:
                 self.hits += 1
-                self._entries.move_to_end(memory_id)
+                self._entries.move_to_end(text)
                 return entry
             # Even one that lives is of no use any more: the read that follows would be missing in its count.
-            self._drop(memory_id)
+            self._drop(text)
         self.misses += 1
         return None
 
@@ -106,9 +110,10 @@ class MemoryCache:
             return
         if self._invalidations.since(token, memory_id):
             return
-        self._drop(memory_id)
+        text = str(memory_id)
+        self._drop(text)
         lifetime = self._ttl if expires_in is None else min(self._ttl, expires_in)
-        self._entries[memory_id] = Entry(head, access_count, now + lifetime)
+        self._entries[text] = Entry(memory_id, head, access_count, now + lifetime)
         self._bytes += cost
         while len(self._entries) > self._size or self._bytes > self._capacity:
             _, oldest = self._entries.popitem(last=False)
@@ -117,7 +122,7 @@ class MemoryCache:
     def invalidate(self, memory_id: UUID) -> None:
         """Forgets a memory, and what is being read of it; to be called once a change is committed."""
         self._invalidations.note(memory_id)
-        self._drop(memory_id)
+        self._drop(str(memory_id))
 
     def clear(self) -> None:
         """Forgets all memories, and all that is being read."""
@@ -125,8 +130,8 @@ class MemoryCache:
         self._entries.clear()
         self._bytes = 0
 
-    def _drop(self, memory_id: UUID) -> None:
-        entry = self._entries.pop(memory_id, None)
+    def _drop(self, text: str) -> None:
+        entry = self._entries.pop(text, None)
         if entry is not None:
             self._bytes -= len(entry.head) + _OVERHEAD
 

@@ -171,21 +171,32 @@ class Service:
         more = self.access.unflushed(memory_id)
         return (count, last) if more is None else (count + more.reads, more.last)
 
-    async def read(self, memory_id: UUID) -> tuple[bytes, bool]:
-        """Reads a memory, which counts as an access.
+    def kept(self, text: str) -> bytes | None:
+        """Reads a memory from the cache, which counts as an access.
+
+        Args:
+            text: its id, in canonical form.
 
         Returns:
-            Its JSON without the closing brace, and whether it came from the cache.
+            Its JSON without the closing brace; None if it is not there.
+        """
+        entry = self.caches.memories.get(text)
+        if entry is None:
+            return None
+        entry.access_count += 1
+        return entry.head + counters(entry.access_count, self.access.record(entry.memory_id))
+
+    async def read(self, memory_id: UUID) -> bytes:
+        """Reads a memory from the database, which counts as an access.
+
+        Returns:
+            Its JSON without the closing brace.
 
         Raises:
             ApiError: 404, 429, or 503 if the database is away.
         """
-        entry = self.caches.memories.get(memory_id)
-        if entry is not None:
-            entry.access_count += 1
-            return entry.head + counters(entry.access_count, self.access.record(memory_id)), True
         async with self.reading:
-            return await self._read(memory_id), False
+            return await self._read(memory_id)
 
     async def _read(self, memory_id: UUID) -> bytes:
         cache = self.caches.memories

@@ -79,13 +79,19 @@ class MemoryHandlers:
 
     async def read(self, request: Request) -> Response:
         """Reads one memory, which counts as an access."""
-        key = memory_id(request.path_values["id"])
+        text = request.path_values["id"]
         include = request.parameter("include", INCLUDE)
-        body, cached = await self._service.read(key)
+        kept = self._service.kept(text)
+        if kept is not None and not include:
+            return Response(kept + b"}", timing=_HIT)
+        key = memory_id(text)
+        if kept is None and text != str(key):
+            kept = self._service.kept(str(key))
+        body = await self._service.read(key) if kept is None else kept
         if include:
             found = await self._service.embedding(key)
             body += b',"embedding":' + msgspec.json.encode(found)
-        return Response(body + b"}", timing=_HIT if cached else _MISS)
+        return Response(body + b"}", timing=_MISS if kept is None else _HIT)
 
     async def replace(self, request: Request) -> Response:
         """Replaces one memory; what is not given gets its default."""

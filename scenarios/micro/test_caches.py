@@ -63,7 +63,7 @@ def _found(ids: Sequence[UUID], number: int) -> Sequence[UUID]:
 def test_hit(timed: Rounds) -> None:
     """Finding a memory, and making it the most recent."""
     ids = _ids(_SIZE)
-    cache, supply = _filled(ids), itertools.cycle(ids)
+    cache, supply = _filled(ids), itertools.cycle(map(str, ids))
     entry = timed.fixed(lambda: cache.get(next(supply)), iterations=_ITERATIONS)
     assert entry is not None
     assert entry.head == _HEAD
@@ -72,7 +72,7 @@ def test_hit(timed: Rounds) -> None:
 
 def test_miss(timed: Rounds) -> None:
     """Finding that a memory is not there."""
-    cache, supply = _filled(_ids(_SIZE)), itertools.cycle(_ids(_SIZE))
+    cache, supply = _filled(_ids(_SIZE)), itertools.cycle(map(str, _ids(_SIZE)))
     assert timed.fixed(lambda: cache.get(next(supply)), iterations=_ITERATIONS) is None
     assert cache.hits == 0
 

@@ -64,7 +64,7 @@ def fill(caches):
 
 
 def holds(caches, memory_id):
-    return caches.memories.get(memory_id) is not None and caches.searches.get(memory_id.bytes) is not None
+    return caches.memories.get(str(memory_id)) is not None and caches.searches.get(memory_id.bytes) is not None
 
 
 async def listener(connection):

@@ -124,7 +124,7 @@ class OneOfMany:
 
     def read(self):
         memory_id = self.random.choice(MEMORIES)
-        entry = self.caches.memories.get(memory_id)
+        entry = self.caches.memories.get(str(memory_id))
         if entry is not None:
             self.check(entry.head)
             return
