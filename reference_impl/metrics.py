@@ -208,6 +208,16 @@ class Metrics:
         """Adds the number of memories that the search indexes do not hold yet."""
         self.gauge("memory_arrivals", "Memories that the search indexes do not hold yet", read)
 
+    def candidates(self, memories: Read, doubted: Read, usable: Callable[[], bool]) -> None:
+        """Adds the process' own search index: its size, what it has yet to look up again, whether searches use it."""
+        self.gauge("memory_candidates", "Memories in the process' own search index", memories)
+        self.gauge("memory_candidates_doubted", "Memories changed since that index looked them up", doubted)
+        self.gauge("memory_candidates_usable", "1 while searches use that index, else 0", usable)
+
+    def searches(self, source: str, count: Read) -> None:
+        """Adds the searches that one source, `indexed` or `unindexed`, found the candidates of."""
+        self.counter("memory_searches", "Searches by who found the candidates", count, source=source)
+
     def change_feed(self, trusted: Callable[[], bool]) -> None:
         """Adds whether this process hears of every change that others make, so that its caches may answer."""
         self.gauge("memory_change_feed_trusted", "1 while changes of other processes are heard, else 0", trusted)

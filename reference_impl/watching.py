@@ -29,15 +29,9 @@ def watch(service: Service) -> None:
         metrics.admission(queue.name, *(partial(getattr, queue, name) for name in ("running", "waiting", "rejected")))
     metrics.arrivals(lambda: service.feeder.backlog)
     searcher, candidates = service.searcher, caches.candidates
-    metrics.gauge("memory_candidates", "Memories in the process' own search index", lambda: candidates.size)
-    metrics.gauge(
-        "memory_candidates_doubted", "Memories changed since that index looked them up", lambda: len(candidates.doubted)
-    )
-    metrics.gauge("memory_candidates_usable", "1 while searches use that index, else 0", lambda: candidates.usable)
+    metrics.candidates(lambda: candidates.size, lambda: len(candidates.doubted), lambda: candidates.usable)
     for source in ("indexed", "unindexed"):
-        metrics.counter(
-            "memory_searches", "Searches by who found the candidates", partial(getattr, searcher, source), source=source
-        )
+        metrics.searches(source, partial(getattr, searcher, source))
     metrics.change_feed(lambda: service.feed.trusted)
     metrics.tiers(lambda: service.tiers_seen)
     metrics.compression(service.tiers.ratios)

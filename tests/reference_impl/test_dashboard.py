@@ -66,6 +66,8 @@ def known():
     metrics.compression(lambda: {"row": 10})
     metrics.arrivals(lambda: 1)
     metrics.change_feed(lambda: True)
+    metrics.candidates(lambda: 1, lambda: 0, lambda: True)
+    metrics.searches("indexed", lambda: 1)
     for name in ("memory_create_queue", "memory_requests_in_flight"):
         metrics.gauge(name, "From elsewhere", lambda: 0)
     return labels_by_sample(metrics.exposition())
