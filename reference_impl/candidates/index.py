@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reference_impl.candidates.entries import Entry, signs
-from reference_impl.candidates.postings import Labels, Scores, Slots, Words
+from reference_impl.candidates.postings import Labels, Scores, Slots, Words, labels_of
 from reference_impl.embedding import Vector
 from reference_impl.search_models import Query
 from reference_impl.storage.search_sql import HALF_LIFE_DAYS
@@ -56,7 +56,7 @@ class CandidateIndex:
             "tier": np.zeros(room, dtype=np.uint8),
             "importance": np.zeros(room),
             "created_at": np.zeros(room),
-            "expires_at": np.full(room, np.inf),
+            "expires_at": np.zeros(room),  # 0: never
             "order": np.zeros(room, dtype=np.uint64),  # the first half of the id
             "content": np.zeros(room, dtype=np.int64),  # a hash of what a slot stands for
         }
@@ -77,20 +77,19 @@ class CandidateIndex:
         """Adds memories, or brings them up to date."""
         columns = self._columns
         for entry in entries:
-            content = hash((entry.code, entry.terms, entry.metadata))
+            labels = labels_of(entry.metadata)
+            content = hash((entry.code, entry.terms, labels))
             slot = self._slots.get(entry.id)
             if slot is None or columns["content"][slot] != content:
                 self.drop((entry.id,))
-                slot = self._append(entry)
+                slot = self._append(entry, labels)
                 columns = self._columns
                 columns["content"][slot] = content
             columns["tier"][slot] = _TIERS[entry.tier]
             columns["importance"][slot] = entry.importance
             columns["created_at"][slot] = entry.created_at.timestamp()
-            if entry.expires_at is not None:
-                self._expiring = True
-            if self._expiring:
-                columns["expires_at"][slot] = np.inf if entry.expires_at is None else entry.expires_at.timestamp()
+            columns["expires_at"][slot] = 0.0 if entry.expires_at is None else entry.expires_at.timestamp()
+            self._expiring |= entry.expires_at is not None
 
     def drop(self, ids: Iterable[UUID]) -> None:
         """Forgets memories; those that are not there are no error."""
@@ -141,7 +140,7 @@ class CandidateIndex:
             scores += shares.importance * columns["importance"].take(slots, mode="clip")
         return scores
 
-    def _append(self, entry: Entry) -> int:
+    def _append(self, entry: Entry, labels: frozenset[int]) -> int:
         slot = len(self._ids)
         if slot == len(self._columns["live"]):
             self._columns = {name: _doubled(column) for name, column in self._columns.items()}
@@ -149,7 +148,7 @@ class CandidateIndex:
         self._columns["live"][slot] = True
         self._columns["order"][slot] = entry.id.int >> 64
         self._words.add(slot, entry.terms)
-        self._labels.add(slot, entry.metadata)
+        self._labels.add(slot, labels)
         self._ids.append(entry.id)
         self._slots[entry.id] = slot
         return slot
@@ -168,7 +167,8 @@ class CandidateIndex:
         if self.dead or labelled is None:
             tests.append(column("live"))
         if self._expiring:
-            tests.append(column("expires_at") > time.time())
+            expires_at = column("expires_at")
+            tests.append((expires_at == 0) | (expires_at > time.time()))
         if query.tier is not None:
             tests.append(column("tier") == _TIERS[query.tier.column])
         for name, compare, bound in (

@@ -115,6 +115,8 @@ class IndexKeeper:
         if not here or self._index is None:
             self.changed(ids)
         elif self._on:
+            if not self._announced:
+                self._wake.set()
             overdue = time.monotonic() + _OVERDUE_SECONDS
             self._announced.update(dict.fromkeys(ids, overdue))
 

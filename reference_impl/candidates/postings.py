@@ -81,10 +81,10 @@ class Labels:
     def __init__(self) -> None:
         self._lists: dict[int, array[int]] = {}
 
-    def add(self, slot: int, metadata: str) -> None:
-        """Adds a memory's metadata, JSON text, under a slot higher than any before."""
+    def add(self, slot: int, labels: Iterable[int]) -> None:
+        """Adds a memory's labels under a slot higher than any before."""
         lists = self._lists
-        for label in _labels(metadata):
+        for label in labels:
             found = lists.get(label)
             if found is None:
                 lists[label] = array("I", (slot,))
@@ -93,7 +93,7 @@ class Labels:
 
     def having(self, metadata: str) -> Slots | None:
         """The slots with all labels of a filter, ascending; None if it has none, and so keeps nothing out."""
-        wanted = _labels(metadata)
+        wanted = labels_of(metadata)
         if not wanted:
             return None
         lists = [self._lists.get(label) for label in wanted]
@@ -104,13 +104,13 @@ class Labels:
         return None if found is None else np.array(found)
 
 
-def _labels(metadata: str) -> set[int]:
-    """Hashes of the pairs of key and value; good within this process only."""
+def labels_of(metadata: str) -> frozenset[int]:
+    """Hashes of the pairs of key and value in JSON text; good within this process only."""
     try:
         decoded = _decode(metadata)
     except msgspec.DecodeError:
         decoded = json.loads(metadata)  # a number beyond floats, which PostgreSQL can hold
-    return {hash(label) for label in _pairs(decoded)}
+    return frozenset(hash(label) for label in _pairs(decoded))
 
 
 def _pairs(metadata: dict[str, Any]) -> Iterable[tuple[str, object]]:
