@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import asyncpg
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from reference_impl.feed import APPLICATION
 
@@ -153,17 +154,20 @@ def _fits(asked, state):
     return lambda known: known is None or room(known) != asked
 
 
-def listeners(database):
-    """The process ids of the connections over which services hear of changes."""
-
+def ask(database, sql, *values):
     async def run():
         connection = await asyncpg.connect(database)
         try:
-            return [row["pid"] for row in await connection.fetch(LISTENERS, APPLICATION)]
+            return await connection.fetch(sql, *values)
         finally:
             await connection.close()
 
     return asyncio.run(run())
+
+
+def listeners(database):
+    """The process ids of the connections over which services hear of changes."""
+    return [row["pid"] for row in ask(database, LISTENERS, APPLICATION)]
 
 
 def signal_all(pids, number):
@@ -244,6 +248,135 @@ def test_a_service_that_was_stopped_serves_nothing_from_before(postgres, launch)
         assert [answer["metadata"].get("version") for answer in answers] == [version] * len(ids)
     for connection in connections:
         connection.close()
+    assert writing.stop() == reading.stop() == 0
+
+
+class Index:
+    """The index of candidates of a service, as its metrics show it."""
+
+    def __init__(self, service):
+        self._service = service
+
+    def _value(self, name, **labels):
+        families = text_string_to_metric_families(self._service.get("/metrics").body.decode())
+        (value,) = (
+            s.value for f in families for s in f.samples if s.name == name and labels.items() <= s.labels.items()
+        )
+        return value
+
+    @property
+    def usable(self):
+        return self._value("memory_candidates_usable") == 1
+
+    @property
+    def size(self):
+        return self._value("memory_candidates")
+
+    @property
+    def searches(self):
+        """Those that it has found the candidates of, and those that PostgreSQL answered alone."""
+        return [self._value("memory_searches_total", source=source) for source in ("indexed", "unindexed")]
+
+
+def ids(service, words, kind="Hybrid", **metadata):
+    found = service.search(words, search_type=kind, limit=100, metadata_filters=metadata)
+    assert all(metadata.items() <= result["memory"]["metadata"].items() for result in found)
+    return {result["memory"]["id"] for result in found}
+
+
+def patch(service, memory_id, **fields):
+    assert service.call("PATCH", f"/api/v1/memories/{memory_id}", fields).status == 200
+
+
+def delete(service, memory_id):
+    assert service.call("DELETE", f"/api/v1/memories/{memory_id}").status == 204
+
+
+def test_what_one_service_does_another_finds_though_it_has_an_index_of_its_own(postgres, launch):
+    database = postgres.new_database()
+    writing, reading = launch(database), launch(database)
+    index = Index(reading)
+    others = {writing.create(f"a ship of the fleet, number {n}", metadata={"room": "harbour"})["id"] for n in range(5)}
+    eventually(lambda: index.usable and index.size == len(others))
+    before = index.searches
+    new = writing.create("the ship that is new", metadata={"room": "harbour"})["id"]
+    eventually(lambda: ids(reading, "ship", room="harbour") == {*others, new}, 2)
+    # Both what it holds and what it says.
+    patch(writing, new, metadata={"room": "dock"})
+    eventually(lambda: ids(reading, "ship", room="dock") == {new}, 2)
+    eventually(lambda: ids(reading, "ship", room="harbour") == others, 2)
+    patch(writing, new, content="a xylophone")
+    eventually(lambda: ids(reading, "xylophone", "FullText", room="dock") == {new}, 2)
+    eventually(lambda: ids(reading, "ship", "FullText", room="dock") == set(), 2)
+    patch(writing, new, tier="Cold", importance_score=1.0)
+    eventually(lambda: reading.search("xylophone", tier="Cold", importance_range={"min": 1.0}), 2)
+    delete(writing, new)
+    eventually(lambda: ids(reading, "xylophone", room="dock") == set(), 2)
+    indexed, unindexed = (now - then for now, then in zip(index.searches, before, strict=True))
+    assert indexed > unindexed
+    eventually(lambda: index.size == len(others))
+    assert writing.stop() == reading.stop() == 0
+
+
+def test_a_service_that_hears_of_no_change_answers_from_the_database_until_it_does(postgres, launch):
+    database = postgres.new_database()
+    writing, reading = (launch(database, "--pool-min", "10") for _ in range(2))
+    index = Index(reading)
+    kept, changed, deleted = (
+        writing.create(f"a ship of the fleet, number {n}", metadata={"room": "harbour"})["id"] for n in range(3)
+    )
+    eventually(lambda: index.usable and index.size == 3)
+    assert ids(reading, "ship", room="harbour") == {kept, changed, deleted}
+    name = ask(database, "SELECT current_database()")[0][0]
+    try:
+        # Nobody can connect, so the connection that is cut stays so.
+        ask(postgres.url("postgres"), f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        cut_off = ask(
+            postgres.url("postgres"),
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND datname = $2",
+            APPLICATION,
+            name,
+        )
+        assert len(cut_off) == 2
+        eventually(lambda: not index.usable)
+        indexed, unindexed = index.searches
+        new = writing.create("the ship that is new", metadata={"room": "harbour"})["id"]
+        assert ids(reading, "ship", room="harbour") == {kept, changed, deleted, new}
+        patch(writing, changed, metadata={"room": "dock"}, content="a xylophone")
+        assert ids(reading, "xylophone", room="dock") == {changed}
+        assert ids(reading, "ship", room="harbour") == {kept, deleted, new}
+        delete(writing, deleted)
+        assert ids(reading, "ship", room="harbour") == {kept, new}
+        assert index.searches == [indexed, unindexed + 4]
+        assert not index.usable
+    finally:
+        ask(postgres.url("postgres"), f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    eventually(lambda: index.usable)
+    assert index.size == 3
+    assert ids(reading, "the ship", room="harbour") == {kept, new}
+    assert ids(reading, "the xylophone", room="dock") == {changed}
+    assert index.searches == [indexed + 2, unindexed + 4]
+    later = writing.create("a ship that comes later", metadata={"room": "harbour"})["id"]
+    eventually(lambda: ids(reading, "ship", room="harbour") == {kept, new, later}, 2)
+    assert writing.stop() == reading.stop() == 0
+
+
+def test_after_its_connection_is_cut_a_service_has_its_index_back_and_has_missed_nothing(postgres, launch):
+    database = postgres.new_database()
+    writing, reading = launch(database), launch(database)
+    index = Index(reading)
+    fleet = {writing.create("ship number 0", metadata={"room": "harbour"})["id"]}
+    eventually(lambda: index.usable and index.size == 1)
+    for number in range(1, 6):
+        for pid in listeners(database):
+            ask(database, "SELECT pg_terminate_backend($1)", pid)
+        # This may be while nobody listens.
+        fleet.add(writing.create(f"ship number {number}", metadata={"room": "harbour"})["id"])
+        eventually(lambda: ids(reading, "ship", room="harbour") == fleet, 2)
+        eventually(lambda number=number: index.usable and index.size == number + 1)
+        indexed, _ = index.searches
+        assert ids(reading, f"ship {number}", room="harbour") == fleet
+        assert index.searches[0] == indexed + 1
     assert writing.stop() == reading.stop() == 0
 
 
