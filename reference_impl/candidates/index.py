@@ -140,7 +140,7 @@ class CandidateIndex:
             scores += shares.importance * columns["importance"].take(slots, mode="clip")
         return scores
 
-    def _append(self, entry: Entry, labels: frozenset[int]) -> int:
+    def _append(self, entry: Entry, labels: frozenset[int] | None) -> int:
         slot = len(self._ids)
         if slot == len(self._columns["live"]):
             self._columns = {name: _doubled(column) for name, column in self._columns.items()}

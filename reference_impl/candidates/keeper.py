@@ -26,6 +26,8 @@ _PAUSE_SECONDS: Final = 0.05
 _OVERDUE_SECONDS: Final = 1.0
 _UNTRUSTED_SECONDS: Final = 0.1
 _FAILED_SECONDS: Final = 1.0
+# What nobody foresaw may well happen again, and each time everything is read.
+_BROKEN_SECONDS: Final = 60.0
 _PAGE: Final = 1_000
 # From this many dead slots on, if they are more than the live ones, the index is loaded anew.
 _DEAD_MIN: Final = 10_000
@@ -158,7 +160,7 @@ class IndexKeeper:
             except Exception:
                 _LOG.exception("candidates_failed")
                 self.clear()
-                pause = _FAILED_SECONDS
+                pause = _BROKEN_SECONDS
             if self._index is None or self._doubted or self._announced:
                 self._wake.set()
             await asyncio.sleep(pause)
@@ -171,18 +173,20 @@ class IndexKeeper:
             # In a thread: requests are answered meanwhile, from the database.
             await asyncio.to_thread(index.put, entries)
             after = entries[-1].id
-            if clears != self._clears:
-                return
             if len(index) > self._size_max:
                 self._give_up()
                 return
-        self._index = index
+            if clears != self._clears:
+                return
+        if clears == self._clears:
+            self._index = index
 
     def _take_in(self) -> None:
         """Takes in what this process has stored."""
         if self._index is not None and self._arrived:
             arrived, self._arrived = self._arrived, []
-            self._index.put(entries_of(arrived))
+            # What is there already was looked up after another process had changed it.
+            self._index.put(entries_of([memory for memory in arrived if memory.id not in self._index]))
             if len(self._index) > self._size_max:
                 self._give_up()
 

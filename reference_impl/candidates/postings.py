@@ -5,7 +5,6 @@ A memory is known by its slot, a number that is given once and in ascending orde
 
 from __future__ import annotations
 
-import json
 from array import array
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -79,10 +78,14 @@ class Labels:
     """
 
     def __init__(self) -> None:
+        self._unknown = array("I")
         self._lists: dict[int, array[int]] = {}
 
-    def add(self, slot: int, labels: Iterable[int]) -> None:
-        """Adds a memory's labels under a slot higher than any before."""
+    def add(self, slot: int, labels: Iterable[int] | None) -> None:
+        """Adds a memory's labels, None for unknown ones, under a slot higher than any before."""
+        if labels is None:
+            self._unknown.append(slot)
+            return
         lists = self._lists
         for label in labels:
             found = lists.get(label)
@@ -92,7 +95,7 @@ class Labels:
                 found.append(slot)
 
     def having(self, metadata: str) -> Slots | None:
-        """The slots with all labels of a filter, ascending; None if it has none, and so keeps nothing out."""
+        """The slots that may have all labels of a filter, ascending; None if any may."""
         wanted = labels_of(metadata)
         if not wanted:
             return None
@@ -100,16 +103,21 @@ class Labels:
         found: Slots | None = None
         for slots in sorted((_NONE if one is None else np.frombuffer(one, np.uint32) for one in lists), key=len):
             found = slots if found is None else np.intersect1d(found, slots, assume_unique=True)
+        if found is None:
+            return None
         # A copy: an array that is lent out cannot grow.
-        return None if found is None else np.array(found)
+        return np.union1d(found, np.frombuffer(self._unknown, np.uint32)) if self._unknown else np.array(found)
 
 
-def labels_of(metadata: str) -> frozenset[int]:
-    """Hashes of the pairs of key and value in JSON text; good within this process only."""
+def labels_of(metadata: str) -> frozenset[int] | None:
+    """Hashes of the pairs of key and value in JSON text; good within this process only.
+
+    None where they cannot be told: PostgreSQL holds numbers beyond floats, and nests deeper than is decoded here.
+    """
     try:
         decoded = _decode(metadata)
-    except msgspec.DecodeError:
-        decoded = json.loads(metadata)  # a number beyond floats, which PostgreSQL can hold
+    except (msgspec.DecodeError, RecursionError):
+        return None
     return frozenset(hash(label) for label in _pairs(decoded))
 
 

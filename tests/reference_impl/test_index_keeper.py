@@ -111,7 +111,8 @@ def migrated(database):
 @pytest.fixture
 def run(migrated, monkeypatch):
     """Runs `test(world)` on an empty database, with a keeper that has yet to be started."""
-    monkeypatch.setattr(module, "_FAILED_SECONDS", 0.05)
+    for name in ("_FAILED_SECONDS", "_BROKEN_SECONDS"):
+        monkeypatch.setattr(module, name, 0.05)
 
     async def scenario(test, options):
         async with opened(migrated) as store:
@@ -614,7 +615,9 @@ def test_a_database_that_is_away_is_asked_again(run):
     run(test)
 
 
-def test_what_goes_wrong_makes_it_load_anew(run):
+def test_what_goes_wrong_makes_it_load_anew(run, monkeypatch):
+    monkeypatch.setattr(module, "_BROKEN_SECONDS", 0.05)
+
     async def test(world):
         memory_id = await world.store.add("tea")
 

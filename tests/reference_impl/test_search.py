@@ -388,14 +388,17 @@ def test_numbers_too_small_to_multiply_do_no_harm(service, loaded):
         assert service.search("ancient and unimportant", limit=5, **fields)
 
 
-def test_metadata_as_deep_as_is_taken_is_found_and_does_no_harm_to_what_came_with_it(service, loaded):
+def test_metadata_as_deep_as_is_taken_does_no_harm_to_itself_or_its_neighbours(service, loaded):
     taken = 0
     for depth in range(1_000, 950, -1):
-        nested = b'{"content": "nested %d times", "metadata": {"a": %s1%s}}' % (depth, b"[" * depth, b"]" * depth)
-        before, after = (b'{"content": "%s %d"}' % (word, depth) for word in (b"precedes", b"follows"))
-        batch = b'{"memories": [%s]}' % b", ".join([before, nested, after])
-        ids = [result.get("memory", {}).get("id") for result in service.post_raw("/api/v1/memories/batch", batch)]
-        found = service.search(f"precedes follows nested {depth}", search_type="FullText", limit=3)
-        assert {r["memory"]["id"] for r in found} >= {*filter(None, ids)}
-        taken += None not in ids
+        neighbour = service.create(f"a neighbour of nested{depth}")
+        body = b'{"content": "nested%d", "metadata": {"a": %s1%s}}' % (depth, b"[" * depth, b"]" * depth)
+        reply = service.call("POST", "/api/v1/memories", body)
+        if reply.status == 400:
+            continue
+        # Too deep for the decoder here.
+        nested = re.search(rb'"id":"(.*?)"', reply.body)[1].decode()
+        found = service.search(f"nested{depth}", search_type="FullText", include_metadata=False)
+        assert {r["memory"]["id"] for r in found} == {neighbour["id"], nested}
+        taken += 1
     assert taken
