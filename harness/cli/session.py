@@ -16,7 +16,8 @@ from harness.cli.options import RunOptions
 from harness.cli.settling import settle
 from harness.cli.tapes import write_tapes
 from harness.core.errors import LoadError, MembenchError, StackError
-from harness.core.record import DataSet, GeneratorHealth, RunRecord, ScenarioResult, ServiceReadings, System, save
+from harness.core.readings import GeneratorHealth, ServiceReadings
+from harness.core.record import DataSet, RunRecord, ScenarioResult, System, save
 from harness.core.recorder import merge_logs
 from harness.core.scenario import Scenario
 from harness.core.targets import load_targets

@@ -46,7 +46,7 @@ def write_tapes(scenario: Scenario, dataset: Dataset, seed: int, folder: Path) -
 def _count(scenario: Scenario, operation: Operation) -> int:
     """Enough for the whole run: exact for open arrivals, a generous bound for users who choose by lot."""
     phases, arrivals = scenario.phases, scenario.arrivals
-    seconds = phases.warmup + phases.measure
+    seconds = phases.longest_warmup + phases.measure
     share = 1.0 if operation.name == FLOOR and scenario.floor else _share(scenario, operation)
     match arrivals:
         case OpenArrivals():

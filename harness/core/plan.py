@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,24 +13,22 @@ from harness.core.scenario import FLOOR, OpenArrivals, Scenario
 
 @dataclass(frozen=True)
 class Plan:
-    """Arrivals of the warm-up and the measure phase, ascending.
+    """Arrivals of one phase, ascending.
 
     Attributes:
-        due: nanoseconds since the warm-up began.
+        due: nanoseconds since the phase began.
         operation: for each arrival, the index into `operations`.
         operations: names.
-        measure: start and end of the measure phase, nanoseconds since the warm-up began.
     """
 
     due: npt.NDArray[np.int64]
     operation: npt.NDArray[np.int64]
     operations: tuple[str, ...]
-    measure: tuple[int, int]
 
     def share(self, worker: int, workers: int) -> "Plan":
         """The arrivals of one worker of several: every `workers`-th, so that all see the same phases and mix."""
         chosen = slice(worker, None, workers)
-        return Plan(self.due[chosen], self.operation[chosen], self.operations, self.measure)
+        return Plan(self.due[chosen], self.operation[chosen], self.operations)
 
     def __len__(self) -> int:
         return len(self.due)
@@ -38,7 +37,19 @@ class Plan:
         return zip(self.due.tolist(), self.operation.tolist(), strict=True)
 
 
-def plan_open(scenario: Scenario, seed: int) -> Plan:
+class Plans(NamedTuple):
+    """The plans of both phases. They are apart, since how long the warm-up lasts is known only when it is over.
+
+    Attributes:
+        warmup: of the longest warm-up; what lies behind its end is never offered.
+        measure: of the measure phase.
+    """
+
+    warmup: Plan
+    measure: Plan
+
+
+def plan_open(scenario: Scenario, seed: int) -> Plans:
     """Plan an open scenario's arrivals.
 
     The mix is exact: each operation gets its share of every phase, in shuffled order. A scenario that asks for
@@ -52,25 +63,24 @@ def plan_open(scenario: Scenario, seed: int) -> Plan:
     if not isinstance(arrivals, OpenArrivals):
         raise TypeError(f"{scenario.name} has closed arrivals: its users decide when to send")
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 0x0AE])))
+    warmup = _plan(scenario, arrivals, scenario.phases.longest_warmup, rng, is_warmup=True)
+    return Plans(warmup, _plan(scenario, arrivals, scenario.phases.measure, rng, is_warmup=False))
+
+
+def _plan(
+    scenario: Scenario, arrivals: OpenArrivals, seconds: float, rng: np.random.Generator, *, is_warmup: bool
+) -> Plan:
     names = [operation.name for operation in scenario.operations]
     weights = np.array([operation.weight for operation in scenario.operations], dtype=np.float64)
-    warmup, measure = scenario.phases.warmup, scenario.phases.measure
+    streams = [weights, np.array([1.0])] if scenario.floor else [weights]
     pieces: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = []
-    for offset, seconds, is_warmup in ((0.0, warmup, True), (warmup, measure, False)):
-        streams = [weights, np.array([1.0])] if scenario.floor else [weights]
-        for stream, stream_weights in enumerate(streams):
-            due = _arrivals(arrivals, seconds, rng, is_warmup=is_warmup) + round(offset * 1e9)
-            chosen = _mix(stream_weights, len(due), rng) + (len(names) if stream else 0)
-            pieces.append((due, chosen))
+    for stream, stream_weights in enumerate(streams):
+        due = _arrivals(arrivals, seconds, rng, is_warmup=is_warmup)
+        pieces.append((due, _mix(stream_weights, len(due), rng) + (len(names) if stream else 0)))
     due = np.concatenate([piece[0] for piece in pieces])
     operation = np.concatenate([piece[1] for piece in pieces])
     order = np.argsort(due, kind="stable")
-    return Plan(
-        due[order],
-        operation[order],
-        (*names, FLOOR) if scenario.floor else tuple(names),
-        (round(warmup * 1e9), round((warmup + measure) * 1e9)),
-    )
+    return Plan(due[order], operation[order], (*names, FLOOR) if scenario.floor else tuple(names))
 
 
 def _arrivals(

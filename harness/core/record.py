@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from harness.core.errors import UsageError
 from harness.core.histogram import Histogram
+from harness.core.readings import Drift, GeneratorHealth, Recall, ServiceReadings, Telemetry, WarmUp, WorstSecond
 from harness.core.recorder import OperationLog
 from harness.core.scenario import FLOOR, Scenario
 from harness.core.verdict import Verdict
@@ -86,53 +87,6 @@ class DataSet(Struct):
     load_seconds: float
 
 
-class Sample(Struct, array_like=True):
-    """One reading of a gauge: seconds since the measure phase began, and the value."""
-
-    second: float
-    value: float
-
-
-class ServiceReadings(Struct):
-    """What the service said of itself over the measure phase.
-
-    Attributes:
-        pool_utilization: busy / max of its connection pool, 0 to 1, each half second; empty when it does not tell.
-        pool_missed: readings of it that got no answer in time.
-        cache_hits: cache hits per cache during the phase.
-        cache_misses: misses likewise.
-        compression_ratio: original / stored bytes of the cold tier; None when it does not tell.
-    """
-
-    pool_utilization: list[Sample] = []
-    pool_missed: int = 0
-    cache_hits: dict[str, int] = {}
-    cache_misses: dict[str, int] = {}
-    compression_ratio: float | None = None
-
-
-class GeneratorHealth(Struct):
-    """What the generator knows of itself over the measure phase.
-
-    Attributes:
-        workers: processes asked for.
-        reported: processes whose last report came.
-        cpu: highest share of one core that a worker used in any second, 0 to 1; Python uses one at most.
-        cpu_mean: its mean over the phase.
-        max_in_flight: the most requests that waited for an answer at once.
-        steal: share of CPU time that the hypervisor took from this machine, 0 to 1; None when unknown.
-        max_rss_mib: the most memory that a worker held.
-    """
-
-    workers: int = 1
-    reported: int = 1
-    cpu: float = 0.0
-    cpu_mean: float = 0.0
-    max_in_flight: int = 0
-    steal: float | None = None
-    max_rss_mib: float = 0.0
-
-
 class OperationVerdict(Struct):
     """Whether an operation was served, and whether its figures can be believed, apart from any target."""
 
@@ -156,6 +110,12 @@ class ScenarioResult(Struct, dict=True):
         repeated_because: why the first attempt was not believed.
         verdicts: of each operation.
         failure: for a failed one, how.
+        warmup: what came before; None where no generator reported.
+        telemetry: what was read beside the load.
+        recall: of each operation that searches, where it was sampled.
+        worst: the slowest second, and what coincided with it.
+        drifts: what moved over the phase, of those quantities that should stand still.
+        pressure: what was done to the host meanwhile, in words; empty for nothing.
     """
 
     scenario: Scenario
@@ -171,6 +131,12 @@ class ScenarioResult(Struct, dict=True):
     repeated_because: list[str] = []
     verdicts: dict[str, OperationVerdict] = {}
     failure: str = ""
+    warmup: WarmUp | None = None
+    telemetry: Telemetry = msgspec.field(default_factory=Telemetry)
+    recall: dict[str, Recall] = {}
+    worst: WorstSecond | None = None
+    drifts: list[Drift] = []
+    pressure: str = ""
 
     @property
     def name(self) -> str:
@@ -268,6 +234,7 @@ class RunRecord(Struct):
         status: complete; interrupted by the user; or failed, with `failure` saying how.
         verdict: of the whole run.
         not_run: scenarios that were asked for and did not run.
+        calmed: what was done to calm the host for the run, and undone after it.
     """
 
     id: str
@@ -286,6 +253,7 @@ class RunRecord(Struct):
     verdict: Verdict = Verdict.INVALID
     reasons: list[str] = []
     not_run: list[str] = []
+    calmed: list[str] = []
 
     def scenario(self, name: str) -> ScenarioResult | None:
         """The result of one scenario, None when it did not run."""

@@ -73,11 +73,24 @@ class Operation(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Phases(Struct, frozen=True, forbid_unknown_fields=True):
-    """Seconds of each phase; the drain's is the longest that it may take."""
+    """Seconds of each phase.
+
+    Attributes:
+        warmup: the least; the measure phase begins once the figures are steady.
+        warmup_most: the most; from then on it is measured, steady or not. Below `warmup` it counts as that.
+        measure: of the measure phase.
+        drain: the longest that requests in flight are waited for.
+    """
 
     warmup: NotNegative = 2.0
+    warmup_most: NotNegative = 10.0
     measure: Positive = 30.0
     drain: NotNegative = 10.0
+
+    @property
+    def longest_warmup(self) -> float:
+        """Seconds that a warm-up may last."""
+        return max(self.warmup, self.warmup_most)
 
 
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from locust.env import Environment
 
-from harness.core.plan import Plan, plan_open
+from harness.core.plan import Plans, plan_open
 from harness.core.recorder import OperationRecorder
 from harness.core.scenario import ClosedArrivals, OpenArrivals
 from harness.core.tape import Request, read_tape
@@ -36,7 +36,7 @@ class Run:
     def __init__(self, job: LoadJob) -> None:
         self.job = job
         names = tuple(job.tapes)
-        self.plan = self._plan(names)
+        self.plans = self._plan(names)
         phases = job.scenario.phases
         self.start = time.perf_counter_ns() + round(START_DELAY * 1e9)
         self.measure_start = self.start + round(phases.warmup * 1e9)
@@ -50,13 +50,14 @@ class Run:
             deadline=self.measure_end,
         )
 
-    def _plan(self, names: tuple[str, ...]) -> Plan | None:
+    def _plan(self, names: tuple[str, ...]) -> Plans | None:
         if isinstance(self.job.scenario.arrivals, ClosedArrivals):
             return None
-        plan = plan_open(self.job.scenario, self.job.seed)
-        if plan.operations != names:
-            raise ValueError(f"tapes {names} do not fit the plan's operations {plan.operations}")
-        return plan.share(self.job.worker, self.job.workers)
+        warmup, measure = plan_open(self.job.scenario, self.job.seed)
+        if measure.operations != names:
+            raise ValueError(f"tapes {names} do not fit the plan's operations {measure.operations}")
+        share = self.job.worker, self.job.workers
+        return Plans(warmup.share(*share), measure.share(*share))
 
     def user_class(self) -> tuple[type[RecordedUser], int]:
         """The Locust user class of this job, and how many of it."""
@@ -64,7 +65,8 @@ class Run:
         common = {"session": self.session, "origin": self.start, "host": job.url}
         if isinstance(arrivals, OpenArrivals):
             extra: dict[str, Any] = {
-                "plan": self.plan,
+                "plans": self.plans,
+                "measure_start": self.measure_start,
                 "max_in_flight": max(arrivals.max_in_flight // job.workers, 1),
             }
             return type("Open", (OpenUser,), {**common, **extra}), 1
@@ -107,7 +109,7 @@ class Run:
 
     def report(self) -> LoadReport:
         """What was measured."""
-        if self.plan is not None and not (self.session.finished or self.interrupted):
+        if self.plans is not None and not (self.session.finished or self.interrupted):
             self.session.problem = self.session.problem or "the plan was not offered to its end in time"
         seconds = max(self.measure_end - self.measure_start, 0) / 1e9
         began = time.time() - (time.perf_counter_ns() - self.measure_start) / 1e9
@@ -147,7 +149,7 @@ class Run:
         recorders = self.session.recorders
         begun = sum(recorder.sent + recorder.skipped for recorder in recorders)
         started = begun == sum(recorder.planned for recorder in recorders)
-        return self.session.in_flight == 0 and started and (self.plan is None or self.session.finished)
+        return self.session.in_flight == 0 and started and (self.plans is None or self.session.finished)
 
 
 class _Watch:

@@ -3,7 +3,7 @@
 import errno
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -16,7 +16,7 @@ from locust.exception import LocustError, StopUser
 
 from harness.core.errors import LoadError
 from harness.core.pacing import OpenLoop
-from harness.core.plan import Plan
+from harness.core.plan import Plans
 from harness.core.recorder import NO_SERVER_TIME, OperationRecorder
 from harness.core.scenario import ClosedArrivals
 from harness.core.tape import Request
@@ -158,8 +158,9 @@ class OpenUser(RecordedUser):
     """One user that plays all callers of an open scenario, each request in a greenlet of its own."""
 
     abstract = True
-    plan: Plan
+    plans: Plans
     origin: int
+    measure_start: int
     max_in_flight: int
 
     def on_start(self) -> None:
@@ -171,17 +172,21 @@ class OpenUser(RecordedUser):
     def offer(self) -> None:
         """Offer the whole plan."""
         session, timer = self.session, HubTimer()
-        loop = OpenLoop(
-            timer,
-            session.recorders,
-            prepare=session.next_request,
-            send=self._spawn,
-            in_flight=lambda: session.in_flight,
-            max_in_flight=self.max_in_flight,
-            deadline=lambda: session.deadline,
-        )
+
+        def loop(deadline: Callable[[], int]) -> OpenLoop[Request]:
+            return OpenLoop(
+                timer,
+                session.recorders,
+                prepare=session.next_request,
+                send=self._spawn,
+                in_flight=lambda: session.in_flight,
+                max_in_flight=self.max_in_flight,
+                deadline=deadline,
+            )
+
         try:
-            loop.run(self.plan, self.origin)
+            loop(lambda: min(self.measure_start, session.deadline)).run(self.plans.warmup, self.origin)
+            loop(lambda: session.deadline).run(self.plans.measure, self.measure_start)
         except Exception as error:  # a generator that breaks must never look like a quiet server
             session.problem = session.problem or f"{type(error).__name__}: {error}"
         finally:

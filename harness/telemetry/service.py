@@ -8,7 +8,7 @@ import urllib.request
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
-from harness.core.record import Sample, ServiceReadings
+from harness.core.readings import Sample, ServiceReadings
 
 PERIOD = 0.5
 """Seconds between two readings of the pool."""

@@ -8,14 +8,8 @@ import numpy as np
 import pytest
 
 import scenarios
-from harness.core.record import (
-    GeneratorHealth,
-    Provenance,
-    RunRecord,
-    Sample,
-    ScenarioResult,
-    ServiceReadings,
-)
+from harness.core.readings import GeneratorHealth, Sample, ServiceReadings
+from harness.core.record import Provenance, RunRecord, ScenarioResult
 from harness.core.recorder import OperationLog
 from harness.core.scenario import load_scenario
 from harness.core.targets import Target, load_targets

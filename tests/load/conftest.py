@@ -18,7 +18,7 @@ def noop_scenario(arrivals: OpenArrivals | ClosedArrivals, seconds: float, warmu
         description="",
         arrivals=arrivals,
         operations=(Operation("noop", "noop"),),
-        phases=Phases(warmup=warmup, measure=seconds, drain=5),
+        phases=Phases(warmup=warmup, warmup_most=warmup, measure=seconds, drain=5),
     )
 
 

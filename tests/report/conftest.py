@@ -7,16 +7,14 @@ import numpy as np
 import pytest
 
 from harness.core.plan import plan_open
+from harness.core.readings import GeneratorHealth, Sample, ServiceReadings
 from harness.core.record import (
     DataSet,
-    GeneratorHealth,
     MicroResult,
     OperationVerdict,
     Provenance,
     RunRecord,
-    Sample,
     ScenarioResult,
-    ServiceReadings,
     Setting,
     System,
     TargetResult,
@@ -83,15 +81,19 @@ def measured(scenario, servers, seed, *, seconds=None):
     rng = np.random.default_rng(seed)
     if isinstance(scenario.arrivals, ClosedArrivals):
         as_open = msgspec.structs.replace(scenario, arrivals=OpenArrivals(rate=88))
-        plan = plan_open(as_open, seed)
+        plans = plan_open(as_open, seed)
     else:
-        plan = plan_open(scenario, seed)
-    start, end = plan.measure
+        plans = plan_open(scenario, seed)
+    plan = plans.measure
+    start = round(scenario.phases.warmup * 1e9)
+    end = start + round(scenario.phases.measure * 1e9)
+    offered = [(due, index) for due, index in plans.warmup if due < start]
+    offered += [(start + due, index) for due, index in plan]
     if seconds is not None:
         end = start + round(seconds * 1e9)
     recorders = [OperationRecorder(name, (start, end)) for name in plan.operations]
     left = [(servers[name].lost, servers[name].skipped) for name in plan.operations]
-    for due, index in plan:
+    for due, index in offered:
         if due >= end:
             break
         server, recorder = servers[plan.operations[index]], recorders[index]
