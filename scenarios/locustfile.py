@@ -21,7 +21,7 @@ from locust.runners import MasterRunner
 import scenarios
 from harness.core.errors import Exit, LoadError
 from harness.core.histogram import PERCENTS
-from harness.core.recorder import OperationRecorder
+from harness.core.recorder import UNKNOWN, OperationRecorder
 from harness.core.scenario import ClosedArrivals, Scenario, load_scenario
 from harness.corpus import Dataset, DatasetBuilder, GeneratedCorpus, params_of, requests
 from harness.load.loader import BATCH, load
@@ -50,20 +50,13 @@ class Workload:
         arrivals = scenario.arrivals
         self.think = arrivals.think if isinstance(arrivals, ClosedArrivals) else (0.1, 2.0)
         self.weights = [operation.weight for operation in scenario.operations]
-        always = (0, 2**62)
+        tapes = [
+            requests(operation.request, dataset=dataset, count=ENDLESS, seed=seed + number, params=params_of(operation))
+            for number, operation in enumerate(scenario.operations)
+        ]
         self.session = Session(
-            recorders=[OperationRecorder(operation.name, always) for operation in scenario.operations],
-            tapes=[
-                requests(
-                    operation.request,
-                    dataset=dataset,
-                    count=ENDLESS,
-                    seed=seed + number,
-                    params=params_of(operation),
-                )
-                for number, operation in enumerate(scenario.operations)
-            ],
-            deadline=always[1],
+            recorders=[OperationRecorder(operation.name, (0, UNKNOWN)) for operation in scenario.operations],
+            tapes=[(tape, tape) for tape in tapes],
         )
 
     def print_figures(self) -> None:
@@ -128,5 +121,5 @@ class MemoryUser(RecordedUser):
         """One request of the mix."""
         assert self.workload is not None
         operation = random.choices(range(len(self.workload.weights)), self.workload.weights)[0]
-        self.send(operation, self.session.next_request(operation), time.perf_counter_ns())
+        self.send(operation, self.session.next_request(operation, measured=True), time.perf_counter_ns())
         self.session.tell_locust(self.environment)

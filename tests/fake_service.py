@@ -58,7 +58,7 @@ class Connection(asyncio.Protocol):
 async def serve(options: argparse.Namespace) -> None:
     state: dict[str, float] = {}
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(options, state), "127.0.0.1", options.port, backlog=4096)
+    server = await loop.create_server(lambda: Connection(options, state), options.host, options.port, backlog=4096)
     async with server:
         await server.serve_forever()
 
@@ -66,6 +66,7 @@ async def serve(options: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("port", type=int)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--freeze", type=float, default=0.0)
     parser.add_argument("--at", type=float, default=0.0)
     parser.add_argument("--status", type=int, default=200)

@@ -18,6 +18,7 @@ import harness
 from harness.cli import folders
 from harness.cli.interrupt import Interrupts
 from harness.cli.options import DEFAULT_MEMORIES, RUNS, RunOptions, choose
+from harness.cli.worker import parse_address, serve
 from harness.core import record as records
 from harness.core.errors import Exit, MembenchError, UsageError
 from harness.core.record import RunRecord
@@ -72,6 +73,26 @@ def run(
     duration: Annotated[
         str | None, typer.Option(help="Length of the measure phase: 30s, 5m.", rich_help_panel="Load")
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(help="Load processes that share the load; each has one core.", rich_help_panel="Load", min=1),
+    ] = 1,
+    master: Annotated[
+        bool,
+        typer.Option(
+            "--master",
+            help="Wait for the workers to join from other hosts ('membench worker --join') instead of starting them.",
+            rich_help_panel="Load",
+        ),
+    ] = False,
+    bind: Annotated[
+        str,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Where a master listens. Anybody who reaches it can join or end the run: a trusted network only.",
+            rich_help_panel="Load",
+        ),
+    ] = "127.0.0.1:5557",
     seed: Annotated[int, typer.Option(help="Of everything random.", rich_help_panel="Load", min=0)] = 1,
     url: Annotated[
         str | None,
@@ -101,6 +122,7 @@ def run(
         raise UsageError("--questions belong to a --corpus")
     if url is not None and not url.startswith(("http://", "https://")):
         raise UsageError(f"'{url}' is no URL", hint="it begins with http:// or https://")
+    host, port = parse_address(bind)
     seconds = parse_duration(duration) if duration else None
     chosen, micro, suite_name, found = choose(scenario or [], suite, rate=rate, users=users, duration=seconds)
     now = datetime.now(UTC)
@@ -117,6 +139,8 @@ def run(
         questions=questions,
         out=out or RUNS / f"{now:%Y%m%d-%H%M%S}-{what[:40]}",
         command=["membench", *sys.argv[1:]],
+        workers=workers,
+        master=f"{host}:{port}" if master else None,
     )
     folders.prepare(options.out)
     raise typer.Exit(_run(options))
@@ -197,6 +221,22 @@ def report(run: Run = "latest") -> None:
             typer.echo(path)
     except OSError as error:
         raise UsageError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+@app.command(epilog="Example:  membench worker --join 10.0.0.5:5557")
+def worker(
+    join: Annotated[str, typer.Option(metavar="HOST[:PORT]", help="Where 'membench run --master' listens.")],
+) -> None:
+    """Generate load here for a run that another host leads, until that run is over.
+
+    One process and one core: start as many as this host has cores to spare. The service must be reachable from here
+    under the same URL as from there.
+    """
+    from harness.cli.display import Display
+
+    interrupts = Interrupts()
+    with interrupts.installed(), Display(_stderr()) as display:
+        raise typer.Exit(serve(join, interrupts, display.step))
 
 
 @app.command()

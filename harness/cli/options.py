@@ -27,6 +27,8 @@ class RunOptions:
         memories: how many to generate, where no corpus is given.
         corpus: file of memories.
         questions: file of questions.
+        workers: load processes that share the load.
+        master: where they join this run, HOST:PORT; None starts them here.
         out: the run's folder.
         command: the command line.
     """
@@ -42,6 +44,8 @@ class RunOptions:
     questions: Path | None
     out: Path
     command: list[str]
+    workers: int = 1
+    master: str | None = None
 
 
 def choose(

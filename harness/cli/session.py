@@ -24,8 +24,8 @@ from harness.core.targets import load_targets
 from harness.corpus import Corpus, Dataset, DatasetBuilder, GeneratedCorpus, JsonlCorpus, NewMemory
 from harness.judge.targets import judge, worth_repeating
 from harness.load import micro
-from harness.load.driver import LoadProcess
-from harness.load.job import LoadJob, LoadReport, PhaseChange
+from harness.load.driver import LoadProcess, dismiss
+from harness.load.job import LoadJob, LoadReport, Note, Progress
 from harness.load.loader import BATCH, Loaded, load
 from harness.stack.ledger import Ledger
 from harness.stack.stack import Stack, clear_leftovers
@@ -80,6 +80,8 @@ class Session:
                     save(self.record, self.options.out)
                     if self._interrupts.seen:
                         raise KeyboardInterrupt
+                if self.options.master is not None:
+                    dismiss(self.options.master, self.options.workers, ledger.environment())
                 if self.options.micro:
                     self._display.step("micro-benchmarks of the service's parts")
                     self.record.micro = micro.run(
@@ -181,14 +183,24 @@ class Session:
         tapes, hashes = write_tapes(scenario, dataset, seed, folder)
         watch, steal, readings = ServiceWatch(url), StealMeter(), ServiceReadings()
         stolen: float | None = None
-        job = LoadJob(url=url, scenario=scenario, seed=seed, tapes=tapes)
+        job = LoadJob(
+            url=url,
+            scenario=scenario,
+            seed=seed,
+            tapes=tapes,
+            workers=self.options.workers,
+            bind=self.options.master or "",
+            join=self.options.master is not None,
+        )
         failure, report = "", None
         process = LoadProcess(job, folder, ledger.environment())
         # An interrupt ends the load process early and in good order; it still reports what it has.
         with self._interrupts.passed_to(process.interrupt), process:
             try:
                 for line in process.lines():
-                    if not isinstance(line, PhaseChange):
+                    if isinstance(line, Note):
+                        self._display.step(line.text)
+                    elif isinstance(line, Progress):
                         self._display.load(scenario.name, line)
                     elif line.phase == "measure":
                         watch.start()
@@ -201,7 +213,7 @@ class Session:
             finally:
                 watch.stop()
         shutil.rmtree(folder, ignore_errors=True)
-        return _result(scenario, seed, hashes, report, failure, readings, stolen)
+        return _result(scenario, seed, hashes, report, failure, readings, stolen, self.options.workers)
 
 
 def _result(
@@ -212,8 +224,10 @@ def _result(
     failure: str,
     readings: ServiceReadings,
     stolen: float | None,
+    workers: int,
 ) -> ScenarioResult:
-    if report is None:
+    if report is None or not report.started_at:
+        failure = failure or (report.problem if report else "")
         return ScenarioResult(
             scenario=scenario,
             started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -222,7 +236,7 @@ def _result(
             seed=seed,
             tapes=hashes,
             operations=[],
-            generator=GeneratorHealth(reported=0),
+            generator=GeneratorHealth(workers=workers, reported=0),
             service=readings,
             failure=failure,
         )
@@ -239,11 +253,14 @@ def _result(
             cpu=report.cpu,
             cpu_mean=report.cpu_mean,
             max_in_flight=report.max_in_flight,
+            workers=report.workers,
+            reported=report.reported,
             steal=stolen,
             max_rss_mib=round(report.max_rss_mib, 1),
         ),
         service=readings,
         failure=failure,
+        warmup=report.warmup,
     )
 
 

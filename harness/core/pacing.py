@@ -1,12 +1,14 @@
 """The open loop: every planned request is offered at its time, whatever became of those before it."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from harness.core.clock import Clock
 from harness.core.recorder import OperationRecorder
 
 R = TypeVar("R")
+GLANCE: Final = 20_000_000
+"""Nanoseconds after which a long wait looks whether the deadline has moved."""
 
 
 class OpenLoop(Generic[R]):
@@ -50,7 +52,7 @@ class OpenLoop(Generic[R]):
         for offset, operation in plan:
             due = origin + offset
             request = self._prepare(operation)
-            self._clock.wait_until(due)
+            self._wait_until(due)
             if due >= self._deadline():
                 return
             recorder = self._recorders[operation]
@@ -59,3 +61,9 @@ class OpenLoop(Generic[R]):
                 recorder.skip(due, self._clock.now())
             else:
                 self._send(operation, request, due)
+
+    def _wait_until(self, due: int) -> None:
+        """Wait for a request's time, and no longer than the deadline lets, which may come nearer meanwhile."""
+        while (now := self._clock.now()) + GLANCE < min(due, self._deadline()):
+            self._clock.wait_until(now + GLANCE)
+        self._clock.wait_until(min(due, self._deadline()))

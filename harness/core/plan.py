@@ -18,17 +18,24 @@ class Plan:
     Attributes:
         due: nanoseconds since the phase began.
         operation: for each arrival, the index into `operations`.
+        request: for each arrival, which request of its operation's tape it is, from 0.
         operations: names.
     """
 
     due: npt.NDArray[np.int64]
     operation: npt.NDArray[np.int64]
+    request: npt.NDArray[np.int64]
     operations: tuple[str, ...]
 
     def share(self, worker: int, workers: int) -> "Plan":
         """The arrivals of one worker of several: every `workers`-th, so that all see the same phases and mix."""
         chosen = slice(worker, None, workers)
-        return Plan(self.due[chosen], self.operation[chosen], self.operations)
+        return Plan(self.due[chosen], self.operation[chosen], self.request[chosen], self.operations)
+
+    def requests_of(self, operation: int) -> npt.NDArray[np.int64]:
+        """The requests of one operation's tape that it sends, in order."""
+        chosen: npt.NDArray[np.int64] = self.request[self.operation == operation]
+        return chosen
 
     def __len__(self) -> int:
         return len(self.due)
@@ -63,24 +70,31 @@ def plan_open(scenario: Scenario, seed: int) -> Plans:
     if not isinstance(arrivals, OpenArrivals):
         raise TypeError(f"{scenario.name} has closed arrivals: its users decide when to send")
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 0x0AE])))
-    warmup = _plan(scenario, arrivals, scenario.phases.longest_warmup, rng, is_warmup=True)
-    return Plans(warmup, _plan(scenario, arrivals, scenario.phases.measure, rng, is_warmup=False))
+    warmup = _plan(scenario, arrivals, rng, None)
+    return Plans(warmup, _plan(scenario, arrivals, rng, warmup))
 
 
-def _plan(
-    scenario: Scenario, arrivals: OpenArrivals, seconds: float, rng: np.random.Generator, *, is_warmup: bool
-) -> Plan:
+def _plan(scenario: Scenario, arrivals: OpenArrivals, rng: np.random.Generator, warmup: Plan | None) -> Plan:
+    """One phase: the warm-up, or the measure phase behind it."""
+    seconds = scenario.phases.longest_warmup if warmup is None else scenario.phases.measure
     names = [operation.name for operation in scenario.operations]
     weights = np.array([operation.weight for operation in scenario.operations], dtype=np.float64)
     streams = [weights, np.array([1.0])] if scenario.floor else [weights]
     pieces: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = []
     for stream, stream_weights in enumerate(streams):
-        due = _arrivals(arrivals, seconds, rng, is_warmup=is_warmup)
+        due = _arrivals(arrivals, seconds, rng, is_warmup=warmup is None)
         pieces.append((due, _mix(stream_weights, len(due), rng) + (len(names) if stream else 0)))
     due = np.concatenate([piece[0] for piece in pieces])
     operation = np.concatenate([piece[1] for piece in pieces])
     order = np.argsort(due, kind="stable")
-    return Plan(due[order], operation[order], (*names, FLOOR) if scenario.floor else tuple(names))
+    due, operation = due[order], operation[order]
+    operations = (*names, FLOOR) if scenario.floor else tuple(names)
+    request = np.zeros_like(operation)
+    for index in range(len(operations)):
+        mine = operation == index
+        # The measure phase has requests of its own, however much of the warm-up's was used.
+        request[mine] = np.arange(mine.sum()) + (len(warmup.requests_of(index)) if warmup else 0)
+    return Plan(due, operation, request, operations)
 
 
 def _arrivals(

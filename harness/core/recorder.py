@@ -19,6 +19,8 @@ client. lag: actual send - intended start, what the generator did. server: what 
 `Server-Timing` header.
 """
 NO_SERVER_TIME: Final = -1.0
+UNKNOWN: Final = 2**62
+"""Nanoseconds: a time that is not known yet, and later than all that are."""
 LATE_NS: Final = 50_000_000
 """Nanoseconds after its time from which a request that is skipped counts as late by the generator's fault."""
 
@@ -120,11 +122,11 @@ class OperationRecorder:
 
     Args:
         name: the operation.
-        measure: start and end of the measure phase, nanoseconds on the clock of the stamps. A request belongs
-            to the phase that it was *due* in.
+        measure: start and end of the measure phase, nanoseconds on the clock of the stamps, where they are known
+            from the start. A request belongs to the phase that it was *due* in.
     """
 
-    def __init__(self, name: str, measure: tuple[int, int]) -> None:
+    def __init__(self, name: str, measure: tuple[int, int] = (UNKNOWN, UNKNOWN)) -> None:
         self.name = name
         self.measure_start, self.measure_end = measure
         self.planned = self.sent = self.skipped = self.skipped_late = self.finished = 0
@@ -143,6 +145,14 @@ class OperationRecorder:
     def in_measure(self, intended: int) -> bool:
         """Whether a request due at `intended` (nanoseconds) belongs to the measure phase."""
         return self.measure_start <= intended < self.measure_end
+
+    def begin_measure(self, start: int, end: int) -> None:
+        """The measure phase will last from `start` to `end` (nanoseconds); nothing due from `start` on was sent yet."""
+        self.measure_start, self.measure_end = start, end
+
+    def in_warmup(self) -> int:
+        """How many of the requests recorded so far were due before the measure phase."""
+        return int(np.count_nonzero(np.asarray(self._intended) < self.measure_start))
 
     def plan(self, intended: int) -> None:
         """Count a request as due."""

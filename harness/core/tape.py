@@ -7,6 +7,7 @@ Making a request then costs nothing while time is measured. A tape is JSON lines
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Final
@@ -86,20 +87,36 @@ def write_tape(path: Path, requests: Iterable[Request]) -> TapeInfo:
     return TapeInfo(count, digest.hexdigest(), size)
 
 
-def read_tape(path: Path) -> Iterator[Request]:
+def read_tape(path: Path, chosen: Iterable[int] | None = None) -> Iterator[Request]:
     """Read requests one by one.
+
+    Args:
+        path: The tape.
+        chosen: The numbers of those to read, from 0, ascending; None for all. The tape may end before the last.
 
     Raises:
         TapeError: A line is not a request; the message names it. A missing file is a ``TapeError`` too.
     """
     decoder = msgspec.json.Decoder(Request)
+    for number, line in tape_lines(path, chosen):
+        try:
+            yield decoder.decode(line)
+        except msgspec.MsgspecError as error:
+            raise TapeError(f"{path}:{number + 1}: not a request: {error}", hint=_AGAIN) from error
+
+
+def tape_lines(path: Path, chosen: Iterable[int] | None = None) -> Iterator[tuple[int, bytes]]:
+    """The chosen lines as they are, each with its number from 0; otherwise like `read_tape`."""
     try:
         file = path.open("rb", buffering=1 << 20)
     except OSError as error:
         raise TapeError(f"{path}: the tape cannot be opened: {error.strerror}", hint=_AGAIN) from error
     with file:
-        for number, line in enumerate(file, start=1):
-            try:
-                yield decoder.decode(line)
-            except msgspec.MsgspecError as error:
-                raise TapeError(f"{path}:{number}: not a request: {error}", hint=_AGAIN) from error
+        wanted = itertools.count() if chosen is None else iter(chosen)
+        following = next(wanted, None)
+        for number, line in enumerate(file):
+            if number == following:
+                yield number, line
+                following = next(wanted, None)
+            if following is None:
+                return

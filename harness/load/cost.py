@@ -15,7 +15,7 @@ from locust import task
 from locust.contrib.fasthttp import FastHttpUser
 from locust.env import Environment
 
-from harness.core.recorder import NO_SERVER_TIME, OperationRecorder
+from harness.core.recorder import NO_SERVER_TIME, UNKNOWN, OperationRecorder
 from harness.core.tape import Request
 from harness.load.users import RecordedUser, Session, connect
 
@@ -57,7 +57,7 @@ class Forgetful(OperationRecorder):
 
 def session(recorder: type[OperationRecorder]) -> Session:
     """A session for users of one operation."""
-    return Session(recorders=[recorder("noop", (0, 2**62))], tapes=[], deadline=2**62)
+    return Session(recorders=[recorder("noop", (0, UNKNOWN))], tapes=[])
 
 
 def rate(user: type[FastHttpUser] | type[RecordedUser], url: str, count: Callable[[Environment], int]) -> float:

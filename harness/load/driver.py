@@ -117,3 +117,16 @@ class LoadProcess:
             cause = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
             raise LoadError(f"the load process ended without a report ({cause})", hint=" / ".join(tail))
         return msgspec.json.decode(path.read_bytes(), type=LoadReport)
+
+
+def dismiss(address: str, workers: int, environment: Mapping[str, str]) -> None:
+    """Tell workers on other hosts that the run is over.
+
+    Args:
+        address: where they look for their master, HOST:PORT.
+        workers: how many.
+        environment: of the process that tells them.
+    """
+    words = [sys.executable, "-m", "harness.load.process", "--dismiss", address, str(workers)]
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run(words, env=environment, stdout=subprocess.DEVNULL, timeout=SILENCE, check=False)

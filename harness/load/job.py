@@ -5,22 +5,30 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from harness.core.readings import WarmUp
 from harness.core.recorder import OperationLog
 from harness.core.scenario import Scenario
 
+Phase = Literal["warm-up", "measure", "drain"]
 JOB_FILE = "job.json"
 REPORT_FILE = "report.json"
+DISMISSED = 4
+"""Exit status of a worker to which no more jobs will come."""
 
 
 class LoadJob(Struct):
-    """One scenario for one load process.
+    """One scenario for one load process, or for the master of several.
 
     Attributes:
-        url: root of the service, without a trailing slash.
+        url: root of the service, without a trailing slash; as the generators see it.
         scenario: with its final load and phases.
         seed: of the plan.
         tapes: per operation, the path of its tape.
         worker: this process's number among `workers`.
+        workers: how many share the load.
+        bind: where the master of several listens, HOST:PORT; empty for a free port of the loopback.
+        join: whether the workers come by themselves, rather than being started here.
+        patience: seconds to wait for those.
     """
 
     url: str
@@ -29,6 +37,9 @@ class LoadJob(Struct):
     tapes: dict[str, str]
     worker: int = 0
     workers: int = 1
+    bind: str = ""
+    join: bool = False
+    patience: float = 300.0
 
 
 class Progress(Struct, tag="progress"):
@@ -40,13 +51,14 @@ class Progress(Struct, tag="progress"):
         total: seconds it is planned to last.
         rate: successful answers in the last second.
         p99_us: response P99 of the last second; None without answers.
+        responses: its histogram, encoded, where others are to be merged with it.
         errors: failures so far, all phases.
         skipped: requests not sent so far.
         in_flight: requests without an answer now.
-        cpu: share of one core used in the last second.
+        cpu: share of one core used in the last second; of the busiest worker.
     """
 
-    phase: Literal["warm-up", "measure", "drain"]
+    phase: Phase
     elapsed: float
     total: float
     rate: float
@@ -55,19 +67,26 @@ class Progress(Struct, tag="progress"):
     skipped: int
     in_flight: int
     cpu: float
+    responses: str = ""
 
 
 class PhaseChange(Struct, tag="phase"):
-    """A phase began."""
+    """A phase began, or all are over."""
 
-    phase: Literal["warm-up", "measure", "drain", "end"]
+    phase: Phase | Literal["end"]
 
 
-Line = Progress | PhaseChange
+class Note(Struct, tag="note"):
+    """Something worth a line of its own to the user."""
+
+    text: str
+
+
+Line = Progress | PhaseChange | Note
 
 
 class LoadReport(Struct):
-    """What one load process measured.
+    """What one load process measured, or several together.
 
     Attributes:
         started_at: when the measure phase began, RFC 3339.
@@ -75,7 +94,11 @@ class LoadReport(Struct):
         interrupted: whether it was told to stop early.
         problem: what went wrong in the generator itself; empty when nothing.
         cpu: highest share of one core in any second of the measure phase.
-        cpu_mean: its mean.
+        cpu_mean: its mean; of the busiest worker.
+        workers: how many processes there should be.
+        reported: how many of them this comes from.
+        warmup_requests: answered before the measure phase.
+        warmup: what came before the measure phase; None where it never began.
     """
 
     operations: list[OperationLog]
@@ -87,6 +110,10 @@ class LoadReport(Struct):
     cpu_mean: float
     max_in_flight: int
     max_rss_mib: float
+    workers: int = 1
+    reported: int = 1
+    warmup_requests: int = 0
+    warmup: WarmUp | None = None
 
 
 def encode_line(line: Line) -> bytes:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import gevent
+from gevent.event import Event
 from geventhttpclient import HTTPClient
 from locust import User, task
 from locust.contrib.fasthttp import FAILURE_EXCEPTIONS as FAILURES
@@ -17,8 +18,8 @@ from locust.exception import LocustError, StopUser
 from harness.core.errors import LoadError
 from harness.core.pacing import OpenLoop
 from harness.core.plan import Plans
-from harness.core.recorder import NO_SERVER_TIME, OperationRecorder
-from harness.core.scenario import ClosedArrivals
+from harness.core.recorder import NO_SERVER_TIME, UNKNOWN, OperationRecorder
+from harness.core.scenario import ClosedArrivals, Phases
 from harness.core.tape import Request
 from harness.load.servertiming import server_time
 from harness.load.timer import HubTimer
@@ -36,15 +37,23 @@ class Session:
 
     Attributes:
         recorders: one per operation, in the plan's order.
-        tapes: the next requests of each operation.
-        deadline: nanoseconds; no request is sent from then on.
+        tapes: the next requests of each operation, in the warm-up and in the measure phase.
+        phases: as planned.
+        start: of the warm-up, nanoseconds.
+        measure_start: of the measure phase, nanoseconds; unknown while it is not known.
+        measure_end: from then on no request is sent.
+        begun: set once `start` is known.
         problem: the first thing that went wrong in the generator itself.
         untold: finished requests that Locust has not heard of yet.
     """
 
     recorders: list[OperationRecorder]
-    tapes: list[Iterator[Request]]
-    deadline: int
+    tapes: list[tuple[Iterator[Request], Iterator[Request]]]
+    phases: Phases = field(default_factory=Phases)
+    start: int = 0
+    measure_start: int = UNKNOWN
+    measure_end: int = UNKNOWN
+    begun: Event = field(default_factory=Event)
     in_flight: int = 0
     max_in_flight: int = 0
     finished: bool = False
@@ -68,14 +77,14 @@ class Session:
                 context={},
             )
 
-    def next_request(self, operation: int) -> Request:
-        """The next request of an operation's tape.
+    def next_request(self, operation: int, *, measured: bool) -> Request:
+        """The next request of an operation's tape for one of the phases.
 
         Raises:
             LoadError: the tape is at its end.
         """
         try:
-            return next(self.tapes[operation])
+            return next(self.tapes[operation][measured])
         except StopIteration:
             name = self.recorders[operation].name
             raise LoadError(f"the tape of {name} ended before the run") from None
@@ -159,9 +168,8 @@ class OpenUser(RecordedUser):
 
     abstract = True
     plans: Plans
-    origin: int
-    measure_start: int
     max_in_flight: int
+    taken = False
 
     def on_start(self) -> None:
         """Open the pool of connections."""
@@ -171,28 +179,35 @@ class OpenUser(RecordedUser):
     @task
     def offer(self) -> None:
         """Offer the whole plan."""
-        session, timer = self.session, HubTimer()
-
-        def loop(deadline: Callable[[], int]) -> OpenLoop[Request]:
-            return OpenLoop(
-                timer,
-                session.recorders,
-                prepare=session.next_request,
-                send=self._spawn,
-                in_flight=lambda: session.in_flight,
-                max_in_flight=self.max_in_flight,
-                deadline=deadline,
-            )
-
+        session = self.session
+        if type(self).taken:  # Locust gave this worker a lost one's user as well
+            raise StopUser
+        type(self).taken = True
+        session.begun.wait()
+        timer = HubTimer()
         try:
-            loop(lambda: min(self.measure_start, session.deadline)).run(self.plans.warmup, self.origin)
-            loop(lambda: session.deadline).run(self.plans.measure, self.measure_start)
+            self._loop(timer, lambda: session.measure_start, measured=False).run(self.plans.warmup, session.start)
+            while session.measure_start == UNKNOWN:
+                gevent.sleep(0.001)
+            self._loop(timer, lambda: session.measure_end, measured=True).run(self.plans.measure, session.measure_start)
         except Exception as error:  # a generator that breaks must never look like a quiet server
             session.problem = session.problem or f"{type(error).__name__}: {error}"
         finally:
             timer.close()
             session.finished = True
         raise StopUser
+
+    def _loop(self, timer: HubTimer, deadline: Callable[[], int], *, measured: bool) -> OpenLoop[Request]:
+        session = self.session
+        return OpenLoop(
+            timer,
+            session.recorders,
+            prepare=lambda operation: session.next_request(operation, measured=measured),
+            send=self._spawn,
+            in_flight=lambda: session.in_flight,
+            max_in_flight=self.max_in_flight,
+            deadline=deadline,
+        )
 
     def _spawn(self, operation: int, request: Request, due: int) -> None:
         # It starts, and counts as in flight, within the timer's next wait, which always lets others run.
@@ -205,7 +220,6 @@ class ClosedUser(RecordedUser):
     abstract = True
     arrivals: ClosedArrivals
     weights: list[float]
-    origin: int
     seed: int
     born = 0
 
@@ -222,13 +236,14 @@ class ClosedUser(RecordedUser):
         session, chooser = self.session, self.random
         least, most = self.arrivals.think
         operations = range(len(session.recorders))
-        due = max(self.origin, time.perf_counter_ns()) + round(chooser.uniform(least, most) * 1e9)
+        session.begun.wait()
+        due = max(session.start, time.perf_counter_ns()) + round(chooser.uniform(least, most) * 1e9)
         try:
-            while due < session.deadline:
+            while due < session.measure_end:
                 operation = chooser.choices(operations, self.weights)[0]
-                request = session.next_request(operation)
+                request = session.next_request(operation, measured=True)
                 gevent.sleep(max(due - time.perf_counter_ns(), 0) / 1e9)
-                if due >= session.deadline:
+                if due >= session.measure_end:
                     break
                 session.recorders[operation].plan(due)
                 due = self.send(operation, request, due) + round(chooser.uniform(least, most) * 1e9)

@@ -155,3 +155,24 @@ def test_an_interrupt_moves_the_deadline() -> None:
     )
     loop.run(zip(uniform(200, 20).tolist(), itertools.repeat(0), strict=False), 0)
     assert recorder.sent == recorder.planned == 801
+
+
+def test_a_deadline_that_comes_nearer_ends_a_long_wait() -> None:
+    clock = VirtualClock()
+    deadline = 10 * S
+
+    def nearer() -> int:
+        return deadline if clock.time < S else S
+
+    recorder = OperationRecorder("get", (0, 10 * S))
+    OpenLoop(
+        clock,
+        [recorder],
+        prepare=lambda operation: None,
+        send=lambda operation, request, due: recorder.send(due),
+        in_flight=lambda: 0,
+        max_in_flight=1,
+        deadline=nearer,
+    ).run([(9 * S, 0)], 0)
+    assert recorder.planned == 0
+    assert clock.time < 1.1 * S

@@ -78,3 +78,13 @@ def test_every_open_scenario_can_be_planned(name: str, suite: str) -> None:
     seconds = shipped.phases.longest_warmup + shipped.phases.measure
     expected = shipped.arrivals.rate * seconds * (1 + shipped.floor)
     assert len(plans.warmup) + len(plans.measure) == pytest.approx(expected, abs=4)
+
+
+def test_workers_share_the_requests_without_loss_and_the_measure_phase_has_its_own() -> None:
+    warmup, measure = plan_open(scenario(floor=True), seed=3)
+    for operation in range(3):
+        assert warmup.requests_of(operation).tolist() == list(range(len(warmup.requests_of(operation))))
+        first = len(warmup.requests_of(operation))
+        expected = list(range(first, first + len(measure.requests_of(operation))))
+        shares = [measure.share(worker, 3).requests_of(operation).tolist() for worker in range(3)]
+        assert sorted(number for share in shares for number in share) == expected

@@ -70,3 +70,11 @@ def test_a_broken_line_is_named(tmp_path: Path, line: bytes):
 def test_a_missing_tape(tmp_path: Path):
     with pytest.raises(TapeError, match="cannot be opened: No such file"):
         next(read_tape(tmp_path / "none.tape"))
+
+
+def test_chosen_requests_are_read_and_no_others(tmp_path: Path):
+    path = tmp_path / "a.tape"
+    write_tape(path, (Request("GET", f"/{number}") for number in range(10)))
+    assert [request.path for request in read_tape(path, [0, 3, 4, 9])] == ["/0", "/3", "/4", "/9"]
+    assert [request.path for request in read_tape(path, [8, 12])] == ["/8"]
+    assert list(read_tape(path, [])) == []

@@ -1,0 +1,171 @@
+"""One load generator: its share of a job from plan to report, told by a conductor when the phases begin."""
+
+import gc
+import itertools
+import resource
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import gevent
+import numpy as np
+from locust.env import Environment
+
+from harness.core.plan import Plans, plan_open
+from harness.core.recorder import UNKNOWN, OperationRecorder
+from harness.core.scenario import ClosedArrivals, OpenArrivals
+from harness.core.tape import Request, read_tape
+from harness.load.job import LoadJob, LoadReport, Phase
+from harness.load.messages import News
+from harness.load.pulse import Meter
+from harness.load.users import ClosedUser, OpenUser, RecordedUser, Session
+
+INTERRUPTED_DRAIN = 2.0
+"""Seconds that requests in flight are given after an interrupt."""
+_STEP = 0.05
+
+
+class Worker:
+    """One job's share.
+
+    Args:
+        job: with this worker's number.
+        say: takes news for the conductor.
+        own_tapes: whether the tapes hold this worker's requests alone, rather than everybody's.
+
+    Raises:
+        Exception: the tapes do not fit the plan, or cannot be read.
+    """
+
+    def __init__(self, job: LoadJob, say: Callable[[News], None], *, own_tapes: bool = False) -> None:
+        self.job, self._say = job, say
+        names = tuple(job.tapes)
+        self.plans = plans_of(job)
+        if self.plans is not None and self.plans.measure.operations != names:
+            raise ValueError(f"tapes {names} do not fit the plan's operations {self.plans.measure.operations}")
+        self.interrupted = False
+        self.meter = Meter(merged=job.workers > 1)
+        self.session = Session(
+            recorders=[OperationRecorder(name) for name in names],
+            tapes=[self._tape(number, Path(path), own_tapes) for number, path in enumerate(job.tapes.values())],
+            phases=job.scenario.phases,
+        )
+
+    def _tape(self, operation: int, path: Path, own: bool) -> tuple[Iterator[Request], Iterator[Request]]:
+        """The requests of one operation in the warm-up and in the measure phase; one and the same for users."""
+        if self.plans is None:
+            mine = itertools.count() if own else itertools.count(self.job.worker, self.job.workers)
+            requests = read_tape(path, mine)
+            return requests, requests
+        first, second = (plan.requests_of(operation).tolist() for plan in self.plans)
+        if own:
+            first, second = range(len(first)), range(len(first), len(first) + len(second))
+        return read_tape(path, first), read_tape(path, second)
+
+    def user_class(self) -> tuple[type[RecordedUser], int]:
+        """The Locust user class of this job, and how many of it this worker has."""
+        return user_class(self.job, self.session, self.plans)
+
+    def begin(self, delay: float) -> None:
+        """The warm-up begins in `delay` seconds."""
+        # What exists now lives to the end: the collector need not look at it again in the middle of a run.
+        gc.collect()
+        gc.freeze()
+        self.session.start = time.perf_counter_ns() + round(delay * 1e9)
+        self.session.begun.set()
+
+    def measure(self, delay: float) -> None:
+        """The measure phase begins in `delay` seconds."""
+        start = time.perf_counter_ns() + round(delay * 1e9)
+        self._set_measure(start, start + round(self.job.scenario.phases.measure * 1e9))
+
+    def stop(self) -> None:
+        """End the run now; what was measured so far is reported."""
+        now = time.perf_counter_ns()
+        session = self.session
+        if self.interrupted or now >= session.measure_end < UNKNOWN:
+            return
+        self.interrupted = True
+        self._set_measure(min(session.measure_start, now), now)
+        session.begun.set()
+
+    def _set_measure(self, start: int, end: int) -> None:
+        self.session.measure_start, self.session.measure_end = start, end
+        for recorder in self.session.recorders:
+            recorder.begin_measure(start, end)
+
+    def live(self, environment: Environment) -> LoadReport:
+        """Watch over the phases until all requests have ended or the drain is over, and report."""
+        session = self.session
+        session.begun.wait()
+        while time.perf_counter_ns() < session.measure_end:
+            warm = time.perf_counter_ns() < session.measure_start
+            self._wait(environment, "warm-up" if warm else "measure")
+        drain = INTERRUPTED_DRAIN if self.interrupted else self.job.scenario.phases.drain
+        until = session.measure_end + round(drain * 1e9)
+        while time.perf_counter_ns() < until and not self._idle():
+            self._wait(environment, "drain")
+        session.tell_locust(environment)
+        return self._report()
+
+    def _wait(self, environment: Environment, phase: Phase) -> None:
+        gevent.sleep(_STEP)
+        self.session.tell_locust(environment)
+        for news in self.meter.read(self.session, phase):
+            self._say(news)
+
+    def _idle(self) -> bool:
+        """Whether nothing is under way or about to be."""
+        session = self.session
+        begun = sum(recorder.sent + recorder.skipped for recorder in session.recorders)
+        started = begun == sum(recorder.planned for recorder in session.recorders)
+        return session.in_flight == 0 and started and (self.plans is None or session.finished)
+
+    def _report(self) -> LoadReport:
+        session = self.session
+        if self.plans is not None and not (session.finished or self.interrupted):
+            session.problem = session.problem or "the plan was not offered to its end in time"
+        began = time.time() - (time.perf_counter_ns() - session.measure_start) / 1e9
+        cpu = self.meter.measured
+        return LoadReport(
+            operations=[recorder.log() for recorder in session.recorders],
+            started_at=datetime.fromtimestamp(began, UTC).isoformat(timespec="milliseconds"),
+            seconds=max(session.measure_end - session.measure_start, 0) / 1e9,
+            interrupted=self.interrupted,
+            problem=session.problem,
+            cpu=max(cpu, default=0.0),
+            cpu_mean=float(np.mean(cpu)) if cpu else 0.0,
+            max_in_flight=session.max_in_flight,
+            max_rss_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            warmup_requests=sum(recorder.in_warmup() for recorder in session.recorders),
+        )
+
+
+def plans_of(job: LoadJob) -> Plans | None:
+    """A worker's share of the plans; None where users decide for themselves."""
+    if isinstance(job.scenario.arrivals, ClosedArrivals):
+        return None
+    warmup, measure = plan_open(job.scenario, job.seed)
+    share = job.worker, job.workers
+    return Plans(warmup.share(*share), measure.share(*share))
+
+
+def user_class(job: LoadJob, session: Session | None, plans: Plans | None) -> tuple[type[RecordedUser], int]:
+    """The Locust user class of a job, and how many of it a worker has.
+
+    Args:
+        job: with the worker's number.
+        session: the worker's; None for a master, which only needs to know the class's name.
+        plans: of an open job.
+    """
+    arrivals = job.scenario.arrivals
+    common: dict[str, Any] = {"session": session, "host": job.url}
+    if isinstance(arrivals, OpenArrivals):
+        in_flight = max(arrivals.max_in_flight // job.workers, 1)
+        return type("Open", (OpenUser,), {**common, "plans": plans, "max_in_flight": in_flight}), 1
+    weights = [operation.weight for operation in job.scenario.operations]
+    seed = job.seed * job.workers + job.worker
+    users = arrivals.users // job.workers + (job.worker < arrivals.users % job.workers)
+    return type("Closed", (ClosedUser,), {**common, "arrivals": arrivals, "weights": weights, "seed": seed}), users
