@@ -61,7 +61,9 @@ def run(
     ] = None,
     suite: Annotated[
         str | None,
-        typer.Option(metavar="smoke|standard|full", help="A list of scenarios and their phases. [default: smoke]"),
+        typer.Option(
+            metavar="smoke|standard|full|shapes", help="A list of scenarios and their phases. [default: smoke]"
+        ),
     ] = None,
     rate: Annotated[
         float | None, typer.Option(help="Requests per second, open loop.", rich_help_panel="Load", min=0.001)

@@ -19,7 +19,7 @@ from harness.core.errors import LoadError, MembenchError, StackError
 from harness.core.readings import GeneratorHealth, ServiceReadings
 from harness.core.record import DataSet, RunRecord, ScenarioResult, System, save
 from harness.core.recorder import merge_logs
-from harness.core.scenario import Scenario
+from harness.core.scenario import ClosedArrivals, Scenario
 from harness.core.targets import load_targets
 from harness.corpus import Corpus, Dataset, DatasetBuilder, GeneratedCorpus, JsonlCorpus, NewMemory
 from harness.judge.targets import judge, worth_repeating
@@ -272,10 +272,10 @@ def _service_name(url: str) -> str:
 
 def _announcement(scenario: Scenario, attempt: int) -> str:
     arrivals, phases = scenario.arrivals, scenario.phases
-    load_text = (
-        f"{arrivals.users} users"
-        if hasattr(arrivals, "users")
-        else f"{arrivals.rate:g}/s {arrivals.process}{' and as many no-ops' if scenario.floor else ''}"
-    )
+    if isinstance(arrivals, ClosedArrivals):
+        load_text = f"{arrivals.users} users"
+    else:
+        load_text = f"{'up to ' * bool(arrivals.stages)}{arrivals.rate:g}/s {arrivals.process}"
+        load_text += " and as many no-ops" * scenario.floor
     again = ", second attempt" if attempt > 1 else ""
     return f"{scenario.name}: {load_text}, {phases.warmup:g} s warm-up, {phases.measure:g} s measured{again}"

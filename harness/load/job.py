@@ -44,6 +44,7 @@ class Progress(Struct, tag="progress"):
         skipped: requests not sent so far.
         in_flight: requests without an answer now.
         cpu: share of one core used in the last second.
+        rss_mib: memory that the process holds now.
     """
 
     phase: Literal["warm-up", "measure", "drain"]
@@ -55,6 +56,7 @@ class Progress(Struct, tag="progress"):
     skipped: int
     in_flight: int
     cpu: float
+    rss_mib: float = 0.0
 
 
 class PhaseChange(Struct, tag="phase"):

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from locust.env import Environment
 
-from harness.core.plan import Plans, plan_open
+from harness.core.plan import Plans, most_requests, plan_open
 from harness.core.recorder import OperationRecorder
 from harness.core.scenario import ClosedArrivals, OpenArrivals
 from harness.core.tape import Request, read_tape
@@ -45,7 +45,7 @@ class Run:
         self.watch = _Watch()
         measure = (self.measure_start, self.measure_end)
         self.session = Session(
-            recorders=[OperationRecorder(name, measure) for name in names],
+            recorders=[OperationRecorder(name, measure, room=self._room(name)) for name in names],
             tapes=[_share(read_tape(Path(path)), job.worker, job.workers) for path in job.tapes.values()],
             deadline=self.measure_end,
         )
@@ -59,6 +59,9 @@ class Run:
         share = self.job.worker, self.job.workers
         return Plans(warmup.share(*share), measure.share(*share))
 
+    def _room(self, name: str) -> int:
+        return most_requests(self.job.scenario, name) // self.job.workers + 1
+
     def user_class(self) -> tuple[type[RecordedUser], int]:
         """The Locust user class of this job, and how many of it."""
         arrivals, job = self.job.scenario.arrivals, self.job
@@ -68,6 +71,7 @@ class Run:
                 "plans": self.plans,
                 "measure_start": self.measure_start,
                 "max_in_flight": max(arrivals.max_in_flight // job.workers, 1),
+                "connections": arrivals.connections,
             }
             return type("Open", (OpenUser,), {**common, **extra}), 1
         extra = {
@@ -182,6 +186,7 @@ class _Watch:
             skipped=sum(recorder.skipped for recorder in session.recorders),
             in_flight=session.in_flight,
             cpu=share,
+            rss_mib=resident_mib(),
         )
 
     def _recent(self, recorders: list[OperationRecorder]) -> list[float]:
@@ -191,6 +196,15 @@ class _Watch:
             values += recorder.responses_since(self._seen[number])
             self._seen[number] = len(recorder)
         return values
+
+
+def resident_mib() -> float:
+    """The memory that this process holds now, MiB; 0 where the kernel does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_bytes().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0.0
+    return pages * resource.getpagesize() / 2**20
 
 
 def _share(requests: Iterator[Request], worker: int, workers: int) -> Iterator[Request]:
