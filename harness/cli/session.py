@@ -16,7 +16,7 @@ from harness.cli.options import RunOptions
 from harness.cli.settling import settle
 from harness.cli.tapes import write_tapes
 from harness.core.errors import LoadError, MembenchError, StackError
-from harness.core.readings import GeneratorHealth, ServiceReadings
+from harness.core.readings import GeneratorHealth, Sample, Series, ServiceReadings
 from harness.core.record import DataSet, RunRecord, ScenarioResult, System, save
 from harness.core.recorder import merge_logs
 from harness.core.scenario import ClosedArrivals, Scenario
@@ -183,6 +183,7 @@ class Session:
         stolen: float | None = None
         job = LoadJob(url=url, scenario=scenario, seed=seed, tapes=tapes)
         failure, report = "", None
+        memory = Series("generator", "memory", "MiB", [])
         process = LoadProcess(job, folder, ledger.environment())
         # An interrupt ends the load process early and in good order; it still reports what it has.
         with self._interrupts.passed_to(process.interrupt), process:
@@ -190,6 +191,8 @@ class Session:
                 for line in process.lines():
                     if not isinstance(line, PhaseChange):
                         self._display.load(scenario.name, line)
+                        if line.phase == "measure":
+                            memory.values.append(Sample(line.elapsed, line.rss_mib))
                     elif line.phase == "measure":
                         watch.start()
                         steal = StealMeter()
@@ -201,7 +204,9 @@ class Session:
             finally:
                 watch.stop()
         shutil.rmtree(folder, ignore_errors=True)
-        return _result(scenario, seed, hashes, report, failure, readings, stolen)
+        result = _result(scenario, seed, hashes, report, failure, readings, stolen)
+        result.telemetry.series.append(memory)
+        return result
 
 
 def _result(
