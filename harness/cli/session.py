@@ -27,6 +27,7 @@ from harness.load import micro
 from harness.load.driver import LoadProcess
 from harness.load.job import LoadJob, LoadReport, PhaseChange
 from harness.load.loader import BATCH, Loaded, load
+from harness.load.pressure import Pressure, Wanted
 from harness.stack.ledger import Ledger
 from harness.stack.stack import Stack, clear_leftovers
 from harness.telemetry.host import StealMeter
@@ -164,12 +165,16 @@ class Session:
     def _measure(self, url: str, ledger: Ledger, scenario: Scenario, dataset: Dataset) -> ScenarioResult:
         """One scenario, repeated where its first figures cannot be believed for a reason that may pass."""
         because: list[str] = []
+        wanted = self.options.pressure.get(scenario.name, Wanted())
         for attempt in range(1, ATTEMPTS + 1):
             self._display.step(_announcement(scenario, attempt))
-            result = self._attempt(url, ledger, scenario, dataset, attempt)
+            with Pressure(wanted, _longest(scenario), ledger.environment()) as pressure:
+                result = self._attempt(url, ledger, scenario, dataset, attempt)
+            result.pressure = pressure.said
             result.attempt, result.repeated_because = attempt, because
             because = worth_repeating(result, self._targets)
-            if not because or self._interrupts.seen:
+            # A lag that pressure made would come again with it.
+            if not because or result.pressure or self._interrupts.seen:
                 break
             if attempt < ATTEMPTS:
                 self._display.step(f"{scenario.name}: {'; '.join(because)}; measuring it once more")
@@ -207,6 +212,12 @@ class Session:
         result = _result(scenario, seed, hashes, report, failure, readings, stolen)
         result.telemetry.series.append(memory)
         return result
+
+
+def _longest(scenario: Scenario) -> float:
+    """Seconds within which a scenario is over, its load process's start and report included."""
+    phases = scenario.phases
+    return phases.longest_warmup + phases.measure + phases.drain + 60.0
 
 
 def _result(

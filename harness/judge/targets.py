@@ -7,7 +7,7 @@ from harness.core.record import OperationVerdict, RunRecord, ScenarioResult, Tar
 from harness.core.recorder import OperationLog
 from harness.core.targets import Target
 from harness.core.verdict import Verdict, overall
-from harness.judge import doubt, drift, rates
+from harness.judge import doubt, drift, pressure, rates
 from harness.judge.figure import Figure, by_errors, not_measured
 from harness.judge.latency import latency
 
@@ -31,6 +31,7 @@ def judge(record: RunRecord, targets: Sequence[Target]) -> None:
     operations = [
         verdict.verdict
         for result in record.scenarios
+        if not result.pressure  # what the host did to it is no verdict on the service
         for name, verdict in result.verdicts.items()
         if name != result.floor_operation  # without one, targets are judged all the same
     ]
@@ -40,6 +41,8 @@ def judge(record: RunRecord, targets: Sequence[Target]) -> None:
     decisive += [Verdict.PASS] * bool(record.micro)
     record.verdict = overall(decisive)
     record.reasons = [] if decisive else ["nothing was measured"]
+    record.pressure_costs = pressure.costs(record)
+    record.reasons += pressure.told(record)
     record.reasons += [sentence for result in record.scenarios for sentence in drift.told(result)]
 
 

@@ -137,7 +137,8 @@ def phases(result: ScenarioResult) -> str:
     warmup = result.scenario.phases.warmup
     planned = result.scenario.phases.measure
     cut = f" of {seconds(planned)}" if result.status != "complete" else ""
-    return f"{seconds(result.seconds)}{cut} measured after {seconds(warmup)} of warm-up"
+    pressed = f"; pressure on the host: {clean(result.pressure)}" if result.pressure else ""
+    return f"{seconds(result.seconds)}{cut} measured after {seconds(warmup)} of warm-up{pressed}"
 
 
 def next_step(record: RunRecord) -> str:
