@@ -1,10 +1,12 @@
 """A service with planned misbehaviour, in a process of its own: `python fake_service.py PORT [--freeze S --at T] ...`.
 
-It answers every path alike. A freeze blocks its whole loop, as a stop-the-world pause would.
+It answers every path alike, but tells the ids of a batch. A freeze blocks its whole loop, as a stop-the-world pause
+would.
 """
 
 import argparse
 import asyncio
+import json
 import time
 
 import uvloop
@@ -31,10 +33,11 @@ class Connection(asyncio.Protocol):
             if self.options.hang_up:
                 self.transport.abort()
                 return
+            body = self.data[end + 4 : end + 4 + size]
             self.data = self.data[end + 4 + size :]
-            self.answer(path)
+            self.answer(path, body)
 
-    def answer(self, path: bytes) -> None:
+    def answer(self, path: bytes, sent: bytes) -> None:
         health = path.endswith(b"/health")
         if not health:
             self.misbehave()
@@ -42,6 +45,9 @@ class Connection(asyncio.Protocol):
         if not path.startswith(self.options.root.encode()):
             status = 404
         body = b'{"status":"healthy","version":"fake"}'
+        if b"/memories/batch" in path:
+            results = [{"status": 200, "id": str(number)} for number in range(len(json.loads(sent)["memories"]))]
+            body = json.dumps({"results": results}).encode()
         self.transport.write(  # type: ignore[attr-defined]
             b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nServer-Timing: total;dur=0.500\r\n"
             b"Content-Length: %d\r\n\r\n%s" % (status, len(body), body)

@@ -15,9 +15,9 @@ import typer
 from rich.console import Console
 
 import harness
-from harness.cli import folders
+from harness.cli import folders, stress
 from harness.cli.interrupt import Interrupts
-from harness.cli.options import DEFAULT_MEMORIES, RUNS, RunOptions, choose
+from harness.cli.options import DEFAULT_MEMORIES, RUNS, RunOptions, checked_postgres, checked_url, choose
 from harness.cli.worker import parse_address, serve
 from harness.core import record as records
 from harness.core.errors import Exit, MembenchError, UsageError
@@ -62,7 +62,9 @@ def run(
     ] = None,
     suite: Annotated[
         str | None,
-        typer.Option(metavar="smoke|standard|full", help="A list of scenarios and their phases. [default: smoke]"),
+        typer.Option(
+            metavar="smoke|standard|full|shapes", help="A list of scenarios and their phases. [default: smoke]"
+        ),
     ] = None,
     rate: Annotated[
         float | None, typer.Option(help="Requests per second, open loop.", rich_help_panel="Load", min=0.001)
@@ -120,8 +122,6 @@ def run(
         raise UsageError("--memories generates and --corpus reads: give one of them")
     if questions is not None and corpus is None:
         raise UsageError("--questions belong to a --corpus")
-    if url is not None and not url.startswith(("http://", "https://")):
-        raise UsageError(f"'{url}' is no URL", hint="it begins with http:// or https://")
     host, port = parse_address(bind)
     seconds = parse_duration(duration) if duration else None
     chosen, micro, suite_name, found = choose(scenario or [], suite, rate=rate, users=users, duration=seconds)
@@ -131,8 +131,8 @@ def run(
         scenarios=chosen,
         micro=micro,
         suite=suite_name,
-        url=url,
-        postgres=_checked_postgres(postgres),
+        url=checked_url(url),
+        postgres=checked_postgres(postgres),
         seed=seed,
         memories=memories or (found.memories if found else DEFAULT_MEMORIES),
         corpus=corpus,
@@ -249,7 +249,7 @@ def up(
     from harness.stack.stack import Stack, clear_leftovers
 
     interrupts = Interrupts()
-    wanted = _checked_postgres(postgres)
+    wanted = checked_postgres(postgres)
     with interrupts.installed(), Display(_stderr()) as display:
         try:
             clear_leftovers(display.step)
@@ -263,14 +263,6 @@ def up(
                 raise MembenchError("the memory service ended by itself")
         except KeyboardInterrupt:
             display.step("down")
-
-
-def _checked_postgres(value: str) -> str:
-    if value in ("auto", "container", "embedded") or value.startswith(("postgres://", "postgresql://")):
-        return value
-    raise UsageError(
-        f"'{value}' is no way to get PostgreSQL", hint="--postgres takes auto, container, embedded or postgresql://..."
-    )
 
 
 def _version(wanted: bool) -> None:
@@ -302,6 +294,9 @@ def _stderr() -> Console:
 def _drop_if_empty(out: Path) -> None:
     with contextlib.suppress(OSError):
         out.rmdir()
+
+
+stress.register(app, _run)
 
 
 def main(argv: list[str] | None = None) -> NoReturn:

@@ -1,11 +1,12 @@
 """What a run was asked to do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import scenarios
 from harness.core.errors import UsageError
 from harness.core.scenario import Scenario, Suite, load_scenario, load_suites
+from harness.load.pressure import Wanted
 
 MICRO = "micro"
 DEFAULT_SUITE = "smoke"
@@ -31,6 +32,7 @@ class RunOptions:
         master: where they join this run, HOST:PORT; None starts them here.
         out: the run's folder.
         command: the command line.
+        pressure: what presses on the host during which scenario.
     """
 
     scenarios: list[Scenario]
@@ -46,6 +48,31 @@ class RunOptions:
     command: list[str]
     workers: int = 1
     master: str | None = None
+    pressure: dict[str, Wanted] = field(default_factory=dict)
+
+
+def checked_postgres(value: str) -> str:
+    """What `--postgres` got.
+
+    Raises:
+        UsageError: it is no way to get PostgreSQL.
+    """
+    if value in ("auto", "container", "embedded") or value.startswith(("postgres://", "postgresql://")):
+        return value
+    raise UsageError(
+        f"'{value}' is no way to get PostgreSQL", hint="--postgres takes auto, container, embedded or postgresql://..."
+    )
+
+
+def checked_url(value: str | None) -> str | None:
+    """What `--url` got.
+
+    Raises:
+        UsageError: it is no URL.
+    """
+    if value is not None and not value.startswith(("http://", "https://")):
+        raise UsageError(f"'{value}' is no URL", hint="it begins with http:// or https://")
+    return value
 
 
 def choose(

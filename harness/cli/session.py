@@ -16,10 +16,10 @@ from harness.cli.options import RunOptions
 from harness.cli.settling import settle
 from harness.cli.tapes import write_tapes
 from harness.core.errors import LoadError, MembenchError, StackError
-from harness.core.readings import GeneratorHealth, ServiceReadings
+from harness.core.readings import GeneratorHealth, Sample, Series, ServiceReadings
 from harness.core.record import DataSet, RunRecord, ScenarioResult, System, save
 from harness.core.recorder import merge_logs
-from harness.core.scenario import Scenario
+from harness.core.scenario import ClosedArrivals, Scenario
 from harness.core.targets import load_targets
 from harness.corpus import Corpus, Dataset, DatasetBuilder, GeneratedCorpus, JsonlCorpus, NewMemory
 from harness.judge.targets import judge, worth_repeating
@@ -27,6 +27,7 @@ from harness.load import micro
 from harness.load.driver import LoadProcess, dismiss
 from harness.load.job import LoadJob, LoadReport, Note, Progress
 from harness.load.loader import BATCH, Loaded, load
+from harness.load.pressure import Pressure, Wanted
 from harness.stack.ledger import Ledger
 from harness.stack.stack import Stack, clear_leftovers
 from harness.telemetry.host import StealMeter
@@ -166,12 +167,16 @@ class Session:
     def _measure(self, url: str, ledger: Ledger, scenario: Scenario, dataset: Dataset) -> ScenarioResult:
         """One scenario, repeated where its first figures cannot be believed for a reason that may pass."""
         because: list[str] = []
+        wanted = self.options.pressure.get(scenario.name, Wanted())
         for attempt in range(1, ATTEMPTS + 1):
             self._display.step(_announcement(scenario, attempt))
-            result = self._attempt(url, ledger, scenario, dataset, attempt)
+            with Pressure(wanted, _longest(scenario), ledger.environment()) as pressure:
+                result = self._attempt(url, ledger, scenario, dataset, attempt)
+            result.pressure = pressure.said
             result.attempt, result.repeated_because = attempt, because
             because = worth_repeating(result, self._targets)
-            if not because or self._interrupts.seen:
+            # A lag that pressure made would come again with it.
+            if not because or result.pressure or self._interrupts.seen:
                 break
             if attempt < ATTEMPTS:
                 self._display.step(f"{scenario.name}: {'; '.join(because)}; measuring it once more")
@@ -193,6 +198,7 @@ class Session:
             join=self.options.master is not None,
         )
         failure, report = "", None
+        memory = Series("generator", "memory", "MiB", [])
         process = LoadProcess(job, folder, ledger.environment())
         # An interrupt ends the load process early and in good order; it still reports what it has.
         with self._interrupts.passed_to(process.interrupt), process:
@@ -202,6 +208,8 @@ class Session:
                         self._display.step(line.text)
                     elif isinstance(line, Progress):
                         self._display.load(scenario.name, line)
+                        if line.phase == "measure":
+                            memory.values.append(Sample(line.elapsed, line.rss_mib))
                     elif line.phase == "measure":
                         watch.start()
                         steal = StealMeter()
@@ -213,7 +221,15 @@ class Session:
             finally:
                 watch.stop()
         shutil.rmtree(folder, ignore_errors=True)
-        return _result(scenario, seed, hashes, report, failure, readings, stolen, self.options.workers)
+        result = _result(scenario, seed, hashes, report, failure, readings, stolen, self.options.workers)
+        result.telemetry.series.append(memory)
+        return result
+
+
+def _longest(scenario: Scenario) -> float:
+    """Seconds within which a scenario is over, its load process's start and report included."""
+    phases = scenario.phases
+    return phases.longest_warmup + phases.measure + phases.drain + 60.0
 
 
 def _result(
@@ -289,10 +305,10 @@ def _service_name(url: str) -> str:
 
 def _announcement(scenario: Scenario, attempt: int) -> str:
     arrivals, phases = scenario.arrivals, scenario.phases
-    load_text = (
-        f"{arrivals.users} users"
-        if hasattr(arrivals, "users")
-        else f"{arrivals.rate:g}/s {arrivals.process}{' and as many no-ops' if scenario.floor else ''}"
-    )
+    if isinstance(arrivals, ClosedArrivals):
+        load_text = f"{arrivals.users} users"
+    else:
+        load_text = f"{'up to ' * bool(arrivals.stages)}{arrivals.rate:g}/s {arrivals.process}"
+        load_text += " and as many no-ops" * scenario.floor
     again = ", second attempt" if attempt > 1 else ""
     return f"{scenario.name}: {load_text}, {phases.warmup:g} s warm-up, {phases.measure:g} s measured{again}"

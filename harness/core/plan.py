@@ -1,14 +1,18 @@
 """The plan of an open run: which operation is due when, fixed before the first request is sent."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.core import schedule
-from harness.core.scenario import FLOOR, OpenArrivals, Scenario
+from harness.core.scenario import FLOOR, OpenArrivals, Piece, Scenario
+
+FASTEST_CLOSED: Final = 6000.0
+"""Requests per second that a closed loop without think time is not expected to pass on one core."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,30 @@ def plan_open(scenario: Scenario, seed: int) -> Plans:
     return Plans(warmup, _plan(scenario, arrivals, rng, warmup))
 
 
+def most_requests(scenario: Scenario, operation: str) -> int:
+    """How many requests of an operation a run can need, both phases together.
+
+    Exact but for rounding where arrivals are open; a generous bound for users who choose by lot.
+
+    Args:
+        scenario: with its final load.
+        operation: its name, which may be the floor's.
+    """
+    total = sum(each.weight for each in scenario.operations)
+    share = next((each.weight / total for each in scenario.operations if each.name == operation), 1.0)
+    phases, arrivals = scenario.phases, scenario.arrivals
+    seconds = phases.longest_warmup + phases.measure
+    if isinstance(arrivals, OpenArrivals):
+        pieces = arrivals.pieces(phases.measure)
+        planned = sum(piece.seconds * (piece.first + piece.last) / 2 for piece in pieces)
+        # Each piece rounds to whole requests, and so does each operation's share of them.
+        return math.ceil((planned + phases.longest_warmup * pieces[0].first) * share) + 8 + len(pieces)
+    think = sum(arrivals.think) / 2
+    rate = min(arrivals.users / think if think else math.inf, FASTEST_CLOSED)
+    expected = rate * seconds * share
+    return math.ceil(expected + 6 * math.sqrt(expected)) + 2 * arrivals.users
+
+
 def _plan(scenario: Scenario, arrivals: OpenArrivals, rng: np.random.Generator, warmup: Plan | None) -> Plan:
     """One phase: the warm-up, or the measure phase behind it."""
     seconds = scenario.phases.longest_warmup if warmup is None else scenario.phases.measure
@@ -100,14 +128,13 @@ def _plan(scenario: Scenario, arrivals: OpenArrivals, rng: np.random.Generator, 
 def _arrivals(
     arrivals: OpenArrivals, seconds: float, rng: np.random.Generator, *, is_warmup: bool
 ) -> schedule.Arrivals:
-    match arrivals.process:
-        case "uniform":
-            return schedule.uniform(arrivals.rate, seconds)
-        case "ramp":
-            first = arrivals.start_rate
-            return schedule.ramp(first, first if is_warmup else arrivals.rate, seconds)
-        case "poisson":
-            return schedule.poisson(arrivals.rate, seconds, rng)
+    pieces = arrivals.pieces(seconds)
+    if is_warmup:
+        pieces = (Piece(seconds, pieces[0].first, pieces[0].first),)
+    chance = rng if arrivals.process == "poisson" else None
+    return schedule.joined(
+        (piece.seconds, schedule.ramp(piece.first, piece.last, piece.seconds, chance)) for piece in pieces
+    )
 
 
 def _mix(weights: npt.NDArray[np.float64], count: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:

@@ -211,6 +211,28 @@ class TargetResult(Struct):
     hints: list[str] = []
 
 
+class PressureCost(Struct):
+    """One figure of one operation without and with pressure on the host, all rounds of each taken together.
+
+    Attributes:
+        figure: what it is: "response P99", "rate", "failed".
+        unit: "us", "1/s" or "%".
+        calm: without pressure; None where too few requests stand behind it.
+        pressed: with it.
+    """
+
+    operation: str
+    figure: str
+    unit: str
+    calm: float | None
+    pressed: float | None
+
+    @property
+    def ratio(self) -> float | None:
+        """Pressed to calm; None where there is none."""
+        return self.pressed / self.calm if self.calm and self.pressed is not None else None
+
+
 class MicroResult(Struct):
     """One micro-benchmark: quantiles of the time of one call, microseconds."""
 
@@ -234,6 +256,7 @@ class RunRecord(Struct):
         status: complete; interrupted by the user; or failed, with `failure` saying how.
         verdict: of the whole run.
         not_run: scenarios that were asked for and did not run.
+        pressure_costs: what pressure on the host cost, where some scenarios ran under it and some did not.
         calmed: what was done to calm the host for the run, and undone after it.
     """
 
@@ -254,6 +277,7 @@ class RunRecord(Struct):
     reasons: list[str] = []
     not_run: list[str] = []
     calmed: list[str] = []
+    pressure_costs: list[PressureCost] = []
 
     def scenario(self, name: str) -> ScenarioResult | None:
         """The result of one scenario, None when it did not run."""

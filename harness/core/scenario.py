@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct
@@ -14,24 +14,79 @@ FLOOR: Final = "noop"
 
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
 Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]*$")]
+
+
+class Stage(Struct, frozen=True, forbid_unknown_fields=True):
+    """A stretch of an open load: steps, spikes and storms are lists of these.
+
+    Attributes:
+        share: of the scenario's rate, 0 to 1; at the stage's start, if it has a `to`.
+        seconds: its length. All of a scenario's stages are stretched alike to fill the measure phase.
+        to: share at its end, reached linearly; None for a stage of one rate.
+    """
+
+    share: Share
+    seconds: Positive
+    to: Share | None = None
+
+
+class Piece(NamedTuple):
+    """A stretch of a load as it is offered: `seconds` long, from `first` to `last` requests per second."""
+
+    seconds: float
+    first: float
+    last: float
+
+    @property
+    def steady(self) -> bool:
+        """Whether it has one rate."""
+        return self.first == self.last
 
 
 class OpenArrivals(Struct, frozen=True, forbid_unknown_fields=True, tag="open", tag_field="kind"):
     """Requests come at planned times, whether or not earlier ones have been answered.
 
     Attributes:
-        rate: requests per second, of all operations together (the floor's come on top).
+        rate: requests per second, of all operations together (the floor's come on top); with stages the highest.
         process: how they are spaced: as independent callers (poisson), evenly (uniform), or from `start_rate`
             to `rate` linearly (ramp).
         start_rate: requests per second at the start of a ramp.
+        stages: how the rate changes; empty for one rate. The warm-up has the rate of the first one's start.
+        connections: kept alive between requests, or a new one for each. Connecting then is within the response and
+            service clocks, since who has to connect waits for that too.
         max_in_flight: above it a request is skipped and counted, and no figure of the run can pass.
     """
 
     rate: Positive
     process: Literal["poisson", "uniform", "ramp"] = "poisson"
     start_rate: NotNegative = 0.0
+    stages: tuple[Stage, ...] = ()
+    connections: Literal["kept", "new"] = "kept"
     max_in_flight: Annotated[int, Meta(ge=1, le=20_000)] = 1024
+
+    def __post_init__(self) -> None:
+        if self.stages and self.process == "ramp":
+            raise ValueError("stages are spaced poisson or uniform: a ramp among them is a stage with a `to`")
+        if self.stages and max(max(stage.share, stage.to or 0) for stage in self.stages) != 1:
+            raise ValueError("the highest share of the stages must be 1, so that `rate` is the highest rate")
+
+    def pieces(self, seconds: float) -> tuple[Piece, ...]:
+        """The load over a measure phase of this length, stretch by stretch."""
+        if self.process == "ramp":
+            return (Piece(seconds, self.start_rate, self.rate),)
+        if not self.stages:
+            return (Piece(seconds, self.rate, self.rate),)
+        stretch = seconds / sum(stage.seconds for stage in self.stages)
+        return tuple(
+            Piece(
+                stage.seconds * stretch,
+                self.rate * stage.share,
+                self.rate * (stage.share if stage.to is None else stage.to),
+            )
+            for stage in self.stages
+        )
 
 
 class ClosedArrivals(Struct, frozen=True, forbid_unknown_fields=True, tag="closed", tag_field="kind"):
@@ -138,9 +193,9 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
         """The scenario with another load.
 
         Args:
-            rate: requests per second; makes the arrivals open.
+            rate: requests per second; makes the arrivals open. Stages keep their shares of it.
             users: makes the arrivals closed, and so drops the floor.
-            duration: seconds of the measure phase.
+            duration: seconds of the measure phase; stages are stretched to it.
         """
         changed = self
         if rate is not None:

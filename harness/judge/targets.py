@@ -7,7 +7,7 @@ from harness.core.record import OperationVerdict, RunRecord, ScenarioResult, Tar
 from harness.core.recorder import OperationLog
 from harness.core.targets import Target
 from harness.core.verdict import Verdict, overall
-from harness.judge import doubt, rates
+from harness.judge import doubt, drift, pressure, rates
 from harness.judge.figure import Figure, by_errors, not_measured
 from harness.judge.latency import latency
 
@@ -25,11 +25,13 @@ _METRICS: Final[dict[str, Callable[[Target, ScenarioResult], Figure]]] = {
 def judge(record: RunRecord, targets: Sequence[Target]) -> None:
     """Fill in a record's verdicts: of its operations, its targets and the whole."""
     for result in record.scenarios:
+        result.drifts = drift.drifts(result)
         result.verdicts = {log.name: judge_operation(result, log) for log in result.operations}
     record.targets = [judge_target(target, record.scenario(target.scenario)) for target in targets]
     operations = [
         verdict.verdict
         for result in record.scenarios
+        if not result.pressure  # what the host did to it is no verdict on the service
         for name, verdict in result.verdicts.items()
         if name != result.floor_operation  # without one, targets are judged all the same
     ]
@@ -39,6 +41,9 @@ def judge(record: RunRecord, targets: Sequence[Target]) -> None:
     decisive += [Verdict.PASS] * bool(record.micro)
     record.verdict = overall(decisive)
     record.reasons = [] if decisive else ["nothing was measured"]
+    record.pressure_costs = pressure.costs(record)
+    record.reasons += pressure.told(record)
+    record.reasons += [sentence for result in record.scenarios for sentence in drift.told(result)]
 
 
 def judge_operation(result: ScenarioResult, log: OperationLog) -> OperationVerdict:

@@ -173,6 +173,7 @@ def together(ticks: Sequence[Progress]) -> Progress:
         skipped=sum(tick.skipped for tick in ticks),
         in_flight=sum(tick.in_flight for tick in ticks),
         cpu=max(tick.cpu for tick in ticks),
+        rss_mib=max(tick.rss_mib for tick in ticks),
     )
 
 

@@ -51,11 +51,12 @@ class Progress(Struct, tag="progress"):
         total: seconds it is planned to last.
         rate: successful answers in the last second.
         p99_us: response P99 of the last second; None without answers.
-        responses: its histogram, encoded, where others are to be merged with it.
         errors: failures so far, all phases.
         skipped: requests not sent so far.
         in_flight: requests without an answer now.
         cpu: share of one core used in the last second; of the busiest worker.
+        rss_mib: memory that the process holds now; of the largest worker.
+        responses: the histogram behind `p99_us`, encoded, where others are to be merged with it.
     """
 
     phase: Phase
@@ -68,6 +69,7 @@ class Progress(Struct, tag="progress"):
     in_flight: int
     cpu: float
     responses: str = ""
+    rss_mib: float = 0.0
 
 
 class PhaseChange(Struct, tag="phase"):

@@ -1,7 +1,9 @@
 """What a worker tells while it works: its answers of the last moments, and its own CPU time."""
 
+import resource
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -67,8 +69,18 @@ class Meter:
             skipped=sum(recorder.skipped for recorder in session.recorders),
             in_flight=session.in_flight,
             cpu=share,
+            rss_mib=resident_mib(),
             responses=_encoded(recent) if self._merged else "",
         )
+
+
+def resident_mib() -> float:
+    """The memory that this process holds now, MiB; 0 where the kernel does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_bytes().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0.0
+    return pages * resource.getpagesize() / 2**20
 
 
 def _since(session: Session, seen: list[int]) -> tuple[list[float], list[int]]:

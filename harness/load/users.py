@@ -101,6 +101,7 @@ class RecordedUser(User):
     session: Session
     client: HTTPClient
     base: str = ""
+    connections: str = "kept"
 
     def send(self, operation: int, request: Request, intended: int) -> int:
         """Send one request and record what became of it.
@@ -121,9 +122,11 @@ class RecordedUser(User):
         session.max_in_flight = max(session.max_in_flight, session.in_flight)
         recorder.send(intended)
         error, server, length = None, NO_SERVER_TIME, 0
+        client = self.client if self.connections == "kept" else connect(self.host, 1)
         sent = time.perf_counter_ns()
         try:
-            response = self.client.request(request.method, self.base + request.path, body, headers)
+            # A new client connects in here: who has to connect waits for that too.
+            response = client.request(request.method, self.base + request.path, body, headers)
             length = len(response.read())
             ended = time.perf_counter_ns()
             server = server_time(response.get("server-timing"))
@@ -137,6 +140,8 @@ class RecordedUser(User):
                 session.problem = session.problem or f"{error}: {failure}"
         finally:
             session.in_flight -= 1
+            if client is not self.client:
+                client.close()
         recorder.record(intended, sent, ended, server, error)
         session.untold.append((request.method, recorder.name, (ended - sent) / 1e6, length, error))
         return ended

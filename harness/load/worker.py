@@ -13,7 +13,7 @@ import gevent
 import numpy as np
 from locust.env import Environment
 
-from harness.core.plan import Plans, plan_open
+from harness.core.plan import Plans, most_requests, plan_open
 from harness.core.recorder import UNKNOWN, OperationRecorder
 from harness.core.scenario import ClosedArrivals, OpenArrivals
 from harness.core.tape import Request, read_tape
@@ -48,10 +48,16 @@ class Worker:
         self.interrupted = False
         self.meter = Meter(merged=job.workers > 1)
         self.session = Session(
-            recorders=[OperationRecorder(name) for name in names],
+            recorders=[OperationRecorder(name, room=self._room(number)) for number, name in enumerate(names)],
             tapes=[self._tape(number, Path(path), own_tapes) for number, path in enumerate(job.tapes.values())],
             phases=job.scenario.phases,
         )
+
+    def _room(self, operation: int) -> int:
+        """How many requests of an operation there can be."""
+        if self.plans is not None:
+            return sum(len(plan.requests_of(operation)) for plan in self.plans)
+        return most_requests(self.job.scenario, list(self.job.tapes)[operation]) // self.job.workers + 1
 
     def _tape(self, operation: int, path: Path, own: bool) -> tuple[Iterator[Request], Iterator[Request]]:
         """The requests of one operation in the warm-up and in the measure phase; one and the same for users."""
@@ -164,7 +170,11 @@ def user_class(job: LoadJob, session: Session | None, plans: Plans | None) -> tu
     common: dict[str, Any] = {"session": session, "host": job.url}
     if isinstance(arrivals, OpenArrivals):
         in_flight = max(arrivals.max_in_flight // job.workers, 1)
-        return type("Open", (OpenUser,), {**common, "plans": plans, "max_in_flight": in_flight}), 1
+        return type(
+            "Open",
+            (OpenUser,),
+            {**common, "plans": plans, "max_in_flight": in_flight, "connections": arrivals.connections},
+        ), 1
     weights = [operation.weight for operation in job.scenario.operations]
     seed = job.seed * job.workers + job.worker
     users = arrivals.users // job.workers + (job.worker < arrivals.users % job.workers)

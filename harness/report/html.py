@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from harness import __version__
 from harness.core.record import RunRecord
-from harness.report import provenance, words
+from harness.report import pressure, provenance, words
 from harness.report.figures import (
     PERCENT_LABELS,
     health_rows,
@@ -36,6 +36,8 @@ def html(record: RunRecord, plots: dict[str, str] | None = None) -> str:
         style=Markup(_file("report.css")),
         plots={name: Markup(svg) for name, svg in drawn.items()},
         targets=target_rows(record),
+        pressure=pressure,
+        costs=pressure.cost_rows(record),
         scenarios=[_scenario(record, result.name) for result in record.scenarios],
         system=provenance.system_facts(record),
         facts=provenance.facts(record),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from harness.core.record import RunRecord, ScenarioResult
-from harness.report import words
+from harness.report import pressure, words
 from harness.report.figures import (
     PERCENT_LABELS,
     health_rows,
@@ -39,7 +39,7 @@ def markdown(record: RunRecord, plots: Mapping[str, str]) -> str:
     lines += ["", *_targets(record), *_picture(plots, "targets", "All targets at a glance")]
     for result in record.scenarios:
         lines += _scenario(record, result, plots)
-    lines += _micro(record)
+    lines += [*_pressure(record), *_micro(record)]
     lines += [f"**Next:** {escape(words.next_step(record))}", "", *_details(record)]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
 
@@ -110,6 +110,13 @@ def _scenario(record: RunRecord, result: ScenarioResult, plots: Mapping[str, str
         *lines,
         *_folded("Generator and service", _table(["Fact", "Figure"], [*health, *facts_of_service], left=2)),
     ]
+
+
+def _pressure(record: RunRecord) -> list[str]:
+    rows = pressure.cost_rows(record)
+    if not rows:
+        return []
+    return [f"## {pressure.TITLE}", "", *_table(pressure.HEADS, rows, left=2), pressure.NOTE, ""]
 
 
 def _micro(record: RunRecord) -> list[str]:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from harness.core.record import RunRecord, ScenarioResult
 from harness.core.verdict import Verdict
-from harness.report import words
+from harness.report import pressure, words
 from harness.report.figures import (
     PERCENT_LABELS,
     OperationRow,
@@ -75,6 +75,7 @@ class _Printer:
         for result in record.scenarios:
             self.line()
             self._scenario(result, verbose)
+        self._pressure()
         self._micro()
         self._footnotes()
         self.line()
@@ -175,6 +176,19 @@ class _Printer:
             self.row(table, name, value)
         self.line()
         self.show(table)
+
+    def _pressure(self) -> None:
+        rows = pressure.cost_rows(self.record)
+        if not rows:
+            return
+        self.line()
+        self.line(pressure.TITLE, "bold")
+        table = self.table(*(head.lower() for head in pressure.HEADS), left=2)
+        for row in rows:
+            self.row(table, *row)
+        self.show(table)
+        for line in wrap(pressure.NOTE, self.width):
+            self.line(line)
 
     def _micro(self) -> None:
         if not self.record.micro:

@@ -1,5 +1,7 @@
 """What happened second by second: latency above, throughput below."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -7,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from harness.core.record import ScenarioResult
-from harness.core.scenario import OpenArrivals
+from harness.core.scenario import OpenArrivals, Piece
 from harness.report import canvas
 from harness.report.frames import names_without_floor, total_frame
 from harness.report.units import count, offered, seconds
@@ -81,14 +83,23 @@ def _throughput(axes: Axes, frame: pd.DataFrame, result: ScenarioResult) -> None
         names.append((float(failed[-1]), "failed/s", _FAILED))
     top = float(max(done.max(), failed.max(), 1.0))
     arrivals = result.scenario.arrivals
-    if isinstance(arrivals, OpenArrivals) and arrivals.process != "ramp":
-        axes.axhline(arrivals.rate, color=canvas.MUTED, lw=0.9, ls=(0, (6, 3)))
-        names.append((arrivals.rate, f"offered {offered(arrivals.rate)}", canvas.MUTED))
+    if isinstance(arrivals, OpenArrivals):
+        pieces = arrivals.pieces(result.scenario.phases.measure)
+        _offered(axes, pieces)
+        names.append((pieces[-1].last, f"offered {offered(pieces[-1].last)}", canvas.MUTED))
         top = max(top, arrivals.rate)
     axes.set_ylim(0, top * 1.12)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
     canvas.label_ends(axes, names)
     axes.set_title("requests by when they ended", loc="left", size=8.5, color=canvas.MUTED, pad=3)
+
+
+def _offered(axes: Axes, pieces: tuple[Piece, ...]) -> None:
+    ends = np.cumsum([0.0] + [piece.seconds for piece in pieces])
+    x = [x for begin, end in pairwise(ends) for x in (begin, end)]
+    y = [rate for piece in pieces for rate in (piece.first, piece.last)]
+    # The warm-up has the rate that the measure phase begins with.
+    axes.plot([axes.get_xlim()[0], *x], [y[0], *y], color=canvas.MUTED, lw=0.9, ls=(0, (6, 3)))
 
 
 def _shade(axes: Axes, frame: pd.DataFrame, result: ScenarioResult, *, labelled: bool) -> None:

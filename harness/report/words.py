@@ -120,7 +120,16 @@ def load(scenario: Scenario) -> str:
         "ramp": f"a ramp from {offered(arrivals.start_rate)}",
     }[arrivals.process]
     floor = ", as many no-op requests beside" if scenario.floor else ""
-    return f"open: {offered(arrivals.rate)}, {spacing}{floor}"
+    new = ", each over a new connection" if arrivals.connections == "new" else ""
+    stages = f" at most, in stages ({_stages(scenario, arrivals)})" if arrivals.stages else ""
+    return f"open: {offered(arrivals.rate)}{stages}, {spacing}{new}{floor}"
+
+
+def _stages(scenario: Scenario, arrivals: OpenArrivals) -> str:
+    return ", ".join(
+        f"{offered(piece.first)}{'' if piece.steady else f' to {offered(piece.last)}'} for {seconds(piece.seconds)}"
+        for piece in arrivals.pieces(scenario.phases.measure)
+    )
 
 
 def phases(result: ScenarioResult) -> str:
@@ -128,7 +137,8 @@ def phases(result: ScenarioResult) -> str:
     warmup = result.scenario.phases.warmup
     planned = result.scenario.phases.measure
     cut = f" of {seconds(planned)}" if result.status != "complete" else ""
-    return f"{seconds(result.seconds)}{cut} measured after {seconds(warmup)} of warm-up"
+    pressed = f"; pressure on the host: {clean(result.pressure)}" if result.pressure else ""
+    return f"{seconds(result.seconds)}{cut} measured after {seconds(warmup)} of warm-up{pressed}"
 
 
 def next_step(record: RunRecord) -> str:

@@ -16,7 +16,7 @@ from tests.ports import free_port
     ("words", "message", "next_step"),
     [
         (["run", "teleport"], "there is no scenario 'teleport'", "working_access"),
-        (["run", "--suite", "huge"], "there is no suite 'huge'", "smoke, standard, full"),
+        (["run", "--suite", "huge"], "there is no suite 'huge'", "smoke, standard, full, shapes"),
         (["run", "noop", "--rate", "5", "--users", "5"], "--rate is open load", ""),
         (["run", "noop", "--duration", "soon"], "'soon' is no duration", "30s"),
         (["run", "noop", "--url", "localhost:3333"], "is no URL", "http://"),

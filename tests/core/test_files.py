@@ -48,8 +48,8 @@ def test_every_target_is_measured_by_a_scenario_that_exists(target: object) -> N
     assert operation is None or operation in {each.name for each in shipped.operations}
 
 
-@pytest.mark.parametrize("suite", sorted(SUITES))
-def test_every_suite_carries_the_percentiles_and_rates_that_it_is_judged_by(suite: str) -> None:
+@pytest.mark.parametrize("suite", ["smoke", "standard", "full"])
+def test_every_judged_suite_carries_the_percentiles_and_rates_that_it_is_judged_by(suite: str) -> None:
     listed = SUITES[suite].scenarios
     for target in TARGETS:
         assert target.scenario in listed
@@ -65,7 +65,19 @@ def test_every_suite_carries_the_percentiles_and_rates_that_it_is_judged_by(suit
             assert shipped.arrivals.users >= target.target
 
 
-@pytest.mark.parametrize(("suite", "bound"), [("smoke", 120), ("standard", 600)])
+@pytest.mark.parametrize("suite", sorted(SUITES))
+def test_every_suite_lists_scenarios_that_exist(suite: str) -> None:
+    assert set(SUITES[suite].scenarios) <= {*scenarios.paths(), "micro"}
+
+
+@pytest.mark.parametrize("path", scenarios.paths().values(), ids=lambda path: path.stem)
+def test_the_seconds_of_shipped_stages_are_seconds(path: Path) -> None:
+    shipped = load_scenario(path)
+    if isinstance(shipped.arrivals, OpenArrivals) and shipped.arrivals.stages:
+        assert sum(stage.seconds for stage in shipped.arrivals.stages) == shipped.phases.measure
+
+
+@pytest.mark.parametrize(("suite", "bound"), [("smoke", 120), ("standard", 600), ("shapes", 300)])
 def test_suites_keep_their_promised_length(suite: str, bound: float) -> None:
     files = scenarios.paths()
     phases = [load_scenario(files[name]).in_suite(suite).phases for name in SUITES[suite].scenarios if name in files]
@@ -83,6 +95,12 @@ def test_suites_keep_their_promised_length(suite: str, bound: float) -> None:
         (GOOD.replace('"mine"', '"other"'), "of its own name"),
         (GOOD + '[[operations]]\nname = "get"\nrequest = "get"', "same name"),
         (GOOD.replace('kind = "open"\nrate', 'kind = "closed"\nusers').replace("[arr", "floor = true\n[arr"), "floor"),
+        (GOOD.replace("rate = 10", "rate = 10\nstages = [{share = 0.5, seconds = 3}]"), "highest share"),
+        (GOOD.replace("rate = 10", "rate = 10\nstages = [{share = 2.0, seconds = 3}]"), "stages[0].share"),
+        (
+            GOOD.replace("rate = 10", 'rate = 10\nprocess = "ramp"\nstages = [{share = 1.0, seconds = 3}]'),
+            "stage with a `to`",
+        ),
         ("name = [", "mine.toml"),
     ],
 )

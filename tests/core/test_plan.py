@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 import scenarios
-from harness.core.plan import plan_open
-from harness.core.scenario import ClosedArrivals, OpenArrivals, Operation, Phases, Scenario, load_scenario
+from harness.core.plan import most_requests, plan_open
+from harness.core.scenario import ClosedArrivals, OpenArrivals, Operation, Phases, Scenario, Stage, load_scenario
 
 
 def scenario(floor: bool = False, process: str = "poisson", rate: float = 100) -> Scenario:
@@ -75,9 +76,38 @@ def test_every_open_scenario_can_be_planned(name: str, suite: str) -> None:
         assert not shipped.floor
         return
     plans = plan_open(shipped, 1)
-    seconds = shipped.phases.longest_warmup + shipped.phases.measure
-    expected = shipped.arrivals.rate * seconds * (1 + shipped.floor)
-    assert len(plans.warmup) + len(plans.measure) == pytest.approx(expected, abs=4)
+    pieces = shipped.arrivals.pieces(shipped.phases.measure)
+    expected = sum(piece.seconds * (piece.first + piece.last) / 2 for piece in pieces)
+    assert len(plans.measure) == pytest.approx(expected * (1 + shipped.floor), abs=len(pieces))
+    warmup = pieces[0].first * shipped.phases.longest_warmup * (1 + shipped.floor)
+    assert len(plans.warmup) == pytest.approx(warmup, abs=2)
+    assert max(plans.measure.due) < shipped.phases.measure * 1e9
+    for number, operation in enumerate(plans.measure.operations):
+        planned = sum(int((plan.operation == number).sum()) for plan in plans)
+        assert planned <= most_requests(shipped, operation) <= planned + 20
+
+
+def test_stages_have_exactly_their_share_each_and_are_stretched_to_the_phase() -> None:
+    stages = (Stage(0.2, 20), Stage(0.2, 5, to=1.0), Stage(1.0, 10), Stage(0, 15))
+    arrivals = OpenArrivals(rate=100, stages=stages)
+    for duration, rate in ((50, 100), (25, 100), (50, 300)):
+        spike = replace(scenario(), arrivals=arrivals).under(duration=duration, rate=rate)
+        warmup, measure = plan_open(spike, seed=1)
+        edges = np.cumsum([0, 20, 5, 10, 15]) * duration / 50 * 1e9
+        scale = rate / 100 * duration / 50
+        assert np.histogram(measure.due, edges)[0].tolist() == [400 * scale, 300 * scale, 1000 * scale, 0]
+        assert len(warmup) == rate * 0.2 * 4
+    gaps = np.diff(measure.due[(measure.due >= edges[2]) & (measure.due < edges[3])]) / 1e9
+    assert np.std(gaps) == pytest.approx(np.mean(gaps), rel=0.1)  # as independent callers have them
+
+
+@pytest.mark.parametrize("process", ["poisson", "uniform"])
+def test_within_a_rising_stage_the_rate_rises(process: str) -> None:
+    stages = (Stage(0.0, 10, to=1.0),)
+    rising = replace(scenario(), arrivals=OpenArrivals(rate=200, process=process, stages=stages))  # type: ignore[arg-type]
+    due = plan_open(rising, seed=1).measure.due
+    assert len(due) == 1000
+    assert (due < 5e9).sum() == pytest.approx(250, abs=45)
 
 
 def test_workers_share_the_requests_without_loss_and_the_measure_phase_has_its_own() -> None:

@@ -1,6 +1,8 @@
 """The recorder: clocks, phases, counts, seconds, merging."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.core.recorder import NO_SERVER_TIME, OperationRecorder, merge_logs
 
@@ -91,6 +93,32 @@ def test_a_clock_that_jumped_is_counted() -> None:
     recorder.send(11 * S)
     recorder.record(11 * S, 11 * S, 11 * S - 5 * MS)
     assert recorder.log().tally.out_of_range == 2
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(8 * S, 22 * S),
+            st.integers(0, S),
+            st.integers(-MS, 4 * S),
+            st.floats(0, 1e7) | st.just(NO_SERVER_TIME),
+            st.sampled_from([None, "HTTP 500"]),
+        ),
+        max_size=40,
+    ),
+    st.integers(0, 41),
+)
+def test_the_room_beforehand_changes_nothing(
+    requests: list[tuple[int, int, int, float, str | None]], room: int
+) -> None:
+    recorders = [OperationRecorder("get", MEASURE, room=size) for size in (room, 0)]
+    for due, lag, took, server, error in requests:
+        for recorder in recorders:
+            finish(recorder, due, lag=lag, took=took, server=server, error=error)
+    roomy, growing = recorders
+    assert len(roomy) == len(requests)
+    assert roomy.log() == growing.log()
+    assert roomy.responses_since(1) == growing.responses_since(1)
 
 
 def test_n_workers_merged_equal_one_recorder_of_everything() -> None:
