@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from harness.core.recorder import OperationLog
 from harness.core.scenario import Scenario
+from harness.load.sampling import Answered
 
 JOB_FILE = "job.json"
 REPORT_FILE = "report.json"
@@ -76,6 +77,7 @@ class LoadReport(Struct):
         problem: what went wrong in the generator itself; empty when nothing.
         cpu: highest share of one core in any second of the measure phase.
         cpu_mean: its mean.
+        samples: some of the searches with their answers; those of several processes just go together.
     """
 
     operations: list[OperationLog]
@@ -87,6 +89,7 @@ class LoadReport(Struct):
     cpu_mean: float
     max_in_flight: int
     max_rss_mib: float
+    samples: list[Answered] = []
 
 
 def encode_line(line: Line) -> bytes:

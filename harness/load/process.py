@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import math
 import os
 import resource
 import signal
@@ -22,6 +23,7 @@ from harness.core.recorder import OperationRecorder
 from harness.core.scenario import ClosedArrivals, OpenArrivals
 from harness.core.tape import Request, read_tape
 from harness.load.job import JOB_FILE, REPORT_FILE, LoadJob, LoadReport, PhaseChange, Progress, encode_line
+from harness.load.sampling import SAMPLES, Reservoir
 from harness.load.users import ClosedUser, OpenUser, RecordedUser, Session
 
 START_DELAY = 0.3
@@ -48,6 +50,7 @@ class Run:
             recorders=[OperationRecorder(name, measure) for name in names],
             tapes=[_share(read_tape(Path(path)), job.worker, job.workers) for path in job.tapes.values()],
             deadline=self.measure_end,
+            reservoirs=self._reservoirs(),
         )
 
     def _plan(self, names: tuple[str, ...]) -> Plans | None:
@@ -58,6 +61,14 @@ class Run:
             raise ValueError(f"tapes {names} do not fit the plan's operations {measure.operations}")
         share = self.job.worker, self.job.workers
         return Plans(warmup.share(*share), measure.share(*share))
+
+    def _reservoirs(self) -> dict[int, Reservoir]:
+        job, size = self.job, math.ceil(SAMPLES / self.job.workers)
+        return {
+            number: Reservoir(size, f"{job.seed}/{job.worker}/{operation.name}")
+            for number, operation in enumerate(job.scenario.operations)
+            if operation.request == "search"
+        }
 
     def user_class(self) -> tuple[type[RecordedUser], int]:
         """The Locust user class of this job, and how many of it."""
@@ -123,6 +134,7 @@ class Run:
             cpu_mean=float(np.mean(self.watch.measured)) if self.watch.measured else 0.0,
             max_in_flight=self.session.max_in_flight,
             max_rss_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            samples=[one for reservoir in self.session.reservoirs.values() for one in reservoir.kept],
         )
 
     def _phase(self, name: Any, begin: int, end: int | None, *, until_idle: bool = False) -> None:
