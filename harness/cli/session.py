@@ -13,6 +13,7 @@ import scenarios
 from harness.cli.display import Display
 from harness.cli.interrupt import Interrupts
 from harness.cli.options import RunOptions
+from harness.cli.recall import measure_recall
 from harness.cli.settling import settle
 from harness.cli.tapes import write_tapes
 from harness.core.errors import LoadError, MembenchError, StackError
@@ -27,6 +28,7 @@ from harness.load import micro
 from harness.load.driver import LoadProcess
 from harness.load.job import LoadJob, LoadReport, PhaseChange
 from harness.load.loader import BATCH, Loaded, load
+from harness.load.sampling import Answered
 from harness.stack.ledger import Ledger
 from harness.stack.stack import Stack, clear_leftovers
 from harness.telemetry.host import StealMeter
@@ -166,16 +168,20 @@ class Session:
         because: list[str] = []
         for attempt in range(1, ATTEMPTS + 1):
             self._display.step(_announcement(scenario, attempt))
-            result = self._attempt(url, ledger, scenario, dataset, attempt)
+            result, samples = self._attempt(url, ledger, scenario, dataset, attempt)
             result.attempt, result.repeated_because = attempt, because
             because = worth_repeating(result, self._targets)
             if not because or self._interrupts.seen:
                 break
             if attempt < ATTEMPTS:
                 self._display.step(f"{scenario.name}: {'; '.join(because)}; measuring it once more")
+        if result.status == "complete":
+            measure_recall(url, result, samples, self._display.step, self._display.update)
         return result
 
-    def _attempt(self, url: str, ledger: Ledger, scenario: Scenario, dataset: Dataset, attempt: int) -> ScenarioResult:
+    def _attempt(
+        self, url: str, ledger: Ledger, scenario: Scenario, dataset: Dataset, attempt: int
+    ) -> tuple[ScenarioResult, list[Answered]]:
         seed = self.options.seed + 1_000_000 * (attempt - 1)
         folder = ledger.folder(scenario.name)
         tapes, hashes = write_tapes(scenario, dataset, seed, folder)
@@ -201,7 +207,8 @@ class Session:
             finally:
                 watch.stop()
         shutil.rmtree(folder, ignore_errors=True)
-        return _result(scenario, seed, hashes, report, failure, readings, stolen)
+        samples = report.samples if report else []
+        return _result(scenario, seed, hashes, report, failure, readings, stolen), samples
 
 
 def _result(
