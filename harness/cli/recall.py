@@ -1,5 +1,6 @@
 """Recall of a scenario's searches: its sample asked again exactly, while the system is still up."""
 
+import threading
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -17,6 +18,7 @@ def measure_recall(
     samples: Sequence[Answered],
     step: Callable[[str], None],
     update: Callable[[str], None],
+    stop: threading.Event | None = None,
 ) -> None:
     """Fill in a scenario's recall, per operation that searches, or why there is none.
 
@@ -26,10 +28,11 @@ def measure_recall(
         samples: searches with the answers that they had under load.
         step: told what came of it.
         update: told how far it is.
+        stop: once set, no further search is sent.
     """
     for name in dict.fromkeys(sample.operation for sample in samples):
         chosen = [sample for sample in samples if sample.operation == name]
-        found = _of_operation(url, chosen, result.seed, lambda text: update(f"{result.name}: {text}"))
+        found = _of_operation(url, chosen, result.seed, lambda text: update(f"{result.name}: {text}"), stop)
         if isinstance(found, str):
             result.recall_missing[name] = found
             step(f"{result.name}: recall of {name} not measured: {found}")
@@ -41,12 +44,17 @@ def measure_recall(
             )
 
 
-def _of_operation(url: str, samples: list[Answered], seed: int, update: Callable[[str], None]) -> Recall | str:
+def _of_operation(
+    url: str, samples: list[Answered], seed: int, update: Callable[[str], None], stop: threading.Event | None
+) -> Recall | str:
+    """The recall of one operation, or why there is none."""
     way = exact_way(url, samples[0].path.partition("?")[0])
     if way is None:
         return f"the service describes no exact search (a field '{FIELD}' in its /openapi.json)"
     count = len(samples)
-    exact = ask_exactly(url, samples, way, on_answer=lambda done: update(f"{done} of {count} searches asked exactly"))
+    exact = ask_exactly(
+        url, samples, way, on_answer=lambda done: update(f"{done} of {count} searches asked exactly"), stop=stop
+    )
     queries, limits, unanswered = [], [], 0
     for sample, truth in zip(samples, exact, strict=True):
         try:

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import shutil
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -176,7 +177,10 @@ class Session:
             if attempt < ATTEMPTS:
                 self._display.step(f"{scenario.name}: {'; '.join(because)}; measuring it once more")
         if result.status == "complete":
-            measure_recall(url, result, samples, self._display.step, self._display.update)
+            stop = threading.Event()
+            # An interrupt ends this early, and what was measured before it is kept.
+            with self._interrupts.passed_to(stop.set):
+                measure_recall(url, result, samples, self._display.step, self._display.update, stop)
         return result
 
     def _attempt(

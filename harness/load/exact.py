@@ -17,7 +17,7 @@ from harness.core.recall import Hit
 from harness.load.sampling import Answered
 
 PATIENCE: Final = 30.0
-"""Seconds for all exact searches of a scenario; what is not answered by then stays unanswered."""
+"""Seconds for all exact searches of an operation; what is not answered by then stays unanswered."""
 AT_ONCE: Final = 3
 DESCRIPTION: Final = "/openapi.json"
 FIELD: Final = "exact"
@@ -97,7 +97,13 @@ def exact_way(url: str, path: str) -> Way | None:
 
 
 def ask_exactly(
-    url: str, samples: Sequence[Answered], way: Way, *, on_answer: Callable[[int], None], patience: float = PATIENCE
+    url: str,
+    samples: Sequence[Answered],
+    way: Way,
+    *,
+    on_answer: Callable[[int], None],
+    stop: threading.Event | None = None,
+    patience: float = PATIENCE,
 ) -> list[list[Hit] | None]:
     """Ask each search again, exactly, and for more results than before.
 
@@ -106,13 +112,14 @@ def ask_exactly(
         samples: what was asked under load.
         way: how exactness is asked for.
         on_answer: told how many are done.
+        stop: once set, no further search is sent.
         patience: seconds for all together.
 
     Returns:
         for each sample, in their order, the results, the best first; None where there was no good answer in time.
     """
     deadline = time.monotonic() + patience
-    stop = threading.Event()
+    stop = stop or threading.Event()
     found: list[list[Hit] | None] = [None] * len(samples)
 
     def ask(number: int) -> None:
@@ -121,13 +128,10 @@ def ask_exactly(
             found[number] = _ask(url, samples[number], way, min(left, _TIMEOUT))
 
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="exact") as pool:
-        try:
-            futures = [pool.submit(ask, number) for number in range(len(samples))]
-            for done, future in enumerate(as_completed(futures), start=1):
-                future.result()
-                on_answer(done)
-        finally:
-            stop.set()  # also on Ctrl-C: what is not under way must not begin
+        futures = [pool.submit(ask, number) for number in range(len(samples))]
+        for done, future in enumerate(as_completed(futures), start=1):
+            future.result()
+            on_answer(done)
     return found
 
 

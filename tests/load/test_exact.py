@@ -116,6 +116,13 @@ def test_patience_is_for_all_together(service: ThreadingHTTPServer) -> None:
     assert len(service.asked) <= 3  # type: ignore[attr-defined]
 
 
+def test_it_can_be_stopped(service: ThreadingHTTPServer) -> None:
+    stop, samples = threading.Event(), [sample("a") for _ in range(40)]
+    found = ask_exactly(url_of(service), samples, "query", on_answer=lambda done: stop.set(), stop=stop)
+    assert 1 <= sum(one is not None for one in found) < 40
+    assert len(service.asked) < 40  # type: ignore[attr-defined]
+
+
 def test_answers_and_requests_are_read() -> None:
     body = (
         b'{"results":[{"memory":{"id":"m","created_at":"1970-01-01T00:00:01Z","updated_at":"1970-01-01T00:00:03Z",'
