@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import shutil
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ import scenarios
 from harness.cli.display import Display
 from harness.cli.interrupt import Interrupts
 from harness.cli.options import RunOptions
+from harness.cli.recall import measure_recall
 from harness.cli.settling import settle
 from harness.cli.tapes import write_tapes
 from harness.core.errors import LoadError, MembenchError, StackError
@@ -28,6 +30,7 @@ from harness.load.driver import LoadProcess, dismiss
 from harness.load.job import LoadJob, LoadReport, Note, Progress
 from harness.load.loader import BATCH, Loaded, load
 from harness.load.pressure import Pressure, Wanted
+from harness.load.sampling import Answered
 from harness.stack.ledger import Ledger
 from harness.stack.stack import Stack, clear_leftovers
 from harness.telemetry.host import StealMeter
@@ -171,7 +174,7 @@ class Session:
         for attempt in range(1, ATTEMPTS + 1):
             self._display.step(_announcement(scenario, attempt))
             with Pressure(wanted, _longest(scenario), ledger.environment()) as pressure:
-                result = self._attempt(url, ledger, scenario, dataset, attempt)
+                result, samples = self._attempt(url, ledger, scenario, dataset, attempt)
             result.pressure = pressure.said
             result.attempt, result.repeated_because = attempt, because
             because = worth_repeating(result, self._targets)
@@ -180,9 +183,16 @@ class Session:
                 break
             if attempt < ATTEMPTS:
                 self._display.step(f"{scenario.name}: {'; '.join(because)}; measuring it once more")
+        if result.status == "complete":
+            stop = threading.Event()
+            # An interrupt ends this early, and what was measured before it is kept.
+            with self._interrupts.passed_to(stop.set):
+                measure_recall(url, result, samples, self._display.step, self._display.update, stop)
         return result
 
-    def _attempt(self, url: str, ledger: Ledger, scenario: Scenario, dataset: Dataset, attempt: int) -> ScenarioResult:
+    def _attempt(
+        self, url: str, ledger: Ledger, scenario: Scenario, dataset: Dataset, attempt: int
+    ) -> tuple[ScenarioResult, list[Answered]]:
         seed = self.options.seed + 1_000_000 * (attempt - 1)
         folder = ledger.folder(scenario.name)
         tapes, hashes = write_tapes(scenario, dataset, seed, folder)
@@ -223,7 +233,7 @@ class Session:
         shutil.rmtree(folder, ignore_errors=True)
         result = _result(scenario, seed, hashes, report, failure, readings, stolen, self.options.workers)
         result.telemetry.series.append(memory)
-        return result
+        return result, report.samples if report else []
 
 
 def _longest(scenario: Scenario) -> float:

@@ -113,6 +113,7 @@ class ScenarioResult(Struct, dict=True):
         warmup: what came before; None where no generator reported.
         telemetry: what was read beside the load.
         recall: of each operation that searches, where it was sampled.
+        recall_missing: why there is none of an operation that was sampled.
         worst: the slowest second, and what coincided with it.
         drifts: what moved over the phase, of those quantities that should stand still.
         pressure: what was done to the host meanwhile, in words; empty for nothing.
@@ -134,6 +135,7 @@ class ScenarioResult(Struct, dict=True):
     warmup: WarmUp | None = None
     telemetry: Telemetry = msgspec.field(default_factory=Telemetry)
     recall: dict[str, Recall] = {}
+    recall_missing: dict[str, str] = {}
     worst: WorstSecond | None = None
     drifts: list[Drift] = []
     pressure: str = ""

@@ -1,4 +1,4 @@
-"""Targets: the rows of the guide's table, each with where and how it is measured."""
+"""Targets: the rows of the guide's table and our own, each with where and how it is measured."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,7 +8,9 @@ from msgspec import Meta, Struct
 
 from harness.core.errors import UsageError
 
-Metric = Literal["latency", "rate", "users", "error_rate", "pool_utilization", "cache_hit_ratio", "compression_ratio"]
+Metric = Literal[
+    "latency", "rate", "users", "error_rate", "pool_utilization", "cache_hit_ratio", "compression_ratio", "recall"
+]
 
 
 class Target(Struct, frozen=True, forbid_unknown_fields=True):
@@ -16,7 +18,7 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         id: its name in output and files.
-        title: the guide's words.
+        title: the guide's words, where the row is the guide's.
         metric: what is measured.
         better: whether lower or higher figures are better; a figure equal to a bound meets it.
         target: the bound of PASS.
@@ -47,8 +49,8 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if not self.meets(self.target, self.critical):
             raise ValueError(f"{self.id}: the target must be stricter than the critical threshold")
-        if self.metric == "latency" and self.operation is None:
-            raise ValueError(f"{self.id}: a latency is of one operation")
+        if self.metric in ("latency", "recall") and self.operation is None:
+            raise ValueError(f"{self.id}: a {self.metric} is of one operation")
 
     def meets(self, value: float, bound: float) -> bool:
         """Whether a figure is as good as a bound, or better."""

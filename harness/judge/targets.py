@@ -10,6 +10,7 @@ from harness.core.verdict import Verdict, overall
 from harness.judge import doubt, drift, pressure, rates
 from harness.judge.figure import Figure, by_errors, not_measured
 from harness.judge.latency import latency
+from harness.judge.recall import recall
 
 _METRICS: Final[dict[str, Callable[[Target, ScenarioResult], Figure]]] = {
     "latency": latency,
@@ -19,6 +20,7 @@ _METRICS: Final[dict[str, Callable[[Target, ScenarioResult], Figure]]] = {
     "pool_utilization": rates.pool,
     "cache_hit_ratio": rates.cache_hits,
     "compression_ratio": rates.compression,
+    "recall": recall,
 }
 
 

@@ -193,6 +193,7 @@ def combined(reports: Sequence[LoadReport], workers: int) -> LoadReport:
         workers=workers,
         reported=len(reports),
         warmup_requests=sum(report.warmup_requests for report in reports),
+        samples=[one for report in reports for one in report.samples],
     )
 
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 from harness.core.readings import WarmUp
 from harness.core.recorder import OperationLog
 from harness.core.scenario import Scenario
+from harness.load.sampling import Answered
 
 Phase = Literal["warm-up", "measure", "drain"]
 JOB_FILE = "job.json"
@@ -101,6 +102,7 @@ class LoadReport(Struct):
         reported: how many of them this comes from.
         warmup_requests: answered before the measure phase.
         warmup: what came before the measure phase; None where it never began.
+        samples: some of the searches with their answers.
     """
 
     operations: list[OperationLog]
@@ -116,6 +118,7 @@ class LoadReport(Struct):
     reported: int = 1
     warmup_requests: int = 0
     warmup: WarmUp | None = None
+    samples: list[Answered] = []
 
 
 def encode_line(line: Line) -> bytes:

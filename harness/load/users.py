@@ -21,6 +21,7 @@ from harness.core.plan import Plans
 from harness.core.recorder import NO_SERVER_TIME, UNKNOWN, OperationRecorder
 from harness.core.scenario import ClosedArrivals, Phases
 from harness.core.tape import Request
+from harness.load.sampling import Answered, Reservoir
 from harness.load.servertiming import server_time
 from harness.load.timer import HubTimer
 
@@ -45,6 +46,7 @@ class Session:
         begun: set once `start` is known.
         problem: the first thing that went wrong in the generator itself.
         untold: finished requests that Locust has not heard of yet.
+        reservoirs: of the operations whose answers are sampled, by their place among the recorders.
     """
 
     recorders: list[OperationRecorder]
@@ -59,6 +61,7 @@ class Session:
     finished: bool = False
     problem: str = ""
     untold: list[tuple[str, str, float, int, str | None]] = field(default_factory=list)
+    reservoirs: dict[int, Reservoir] = field(default_factory=dict)
 
     def tell_locust(self, environment: Environment) -> None:
         """Fire Locust's request event for all requests finished since the last call.
@@ -76,6 +79,21 @@ class Session:
                 exception=LocustError(error) if error else None,
                 context={},
             )
+
+    def sample(self, operation: int, request: Request, answer: bytes, sent: int) -> None:
+        """Consider a good answer of the measure phase for the sample.
+
+        Args:
+            operation: index into the recorders; one with a reservoir.
+            request: what was asked.
+            answer: the body that came back.
+            sent: when it was sent, nanoseconds.
+        """
+        reservoir = self.reservoirs[operation]
+        if reservoir.wants_next():
+            sent_at = time.time() - (time.perf_counter_ns() - sent) / 1e9
+            name = self.recorders[operation].name
+            reservoir.keep(Answered(name, request.path, bytes(request.body), bytes(answer), sent_at))
 
     def next_request(self, operation: int, *, measured: bool) -> Request:
         """The next request of an operation's tape for one of the phases.
@@ -121,13 +139,13 @@ class RecordedUser(User):
         session.in_flight += 1
         session.max_in_flight = max(session.max_in_flight, session.in_flight)
         recorder.send(intended)
-        error, server, length = None, NO_SERVER_TIME, 0
+        error, server, answer = None, NO_SERVER_TIME, b""
         client = self.client if self.connections == "kept" else connect(self.host, 1)
         sent = time.perf_counter_ns()
         try:
             # A new client connects in here: who has to connect waits for that too.
             response = client.request(request.method, self.base + request.path, body, headers)
-            length = len(response.read())
+            answer = response.read()
             ended = time.perf_counter_ns()
             server = server_time(response.get("server-timing"))
             if not 200 <= response.status_code < 300:
@@ -143,7 +161,9 @@ class RecordedUser(User):
             if client is not self.client:
                 client.close()
         recorder.record(intended, sent, ended, server, error)
-        session.untold.append((request.method, recorder.name, (ended - sent) / 1e6, length, error))
+        session.untold.append((request.method, recorder.name, (ended - sent) / 1e6, len(answer), error))
+        if operation in session.reservoirs and error is None and recorder.in_measure(intended):
+            session.sample(operation, request, answer, sent)
         return ended
 
 

@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import math
 import resource
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from harness.core.tape import Request, read_tape
 from harness.load.job import LoadJob, LoadReport, Phase
 from harness.load.messages import News
 from harness.load.pulse import Meter
+from harness.load.sampling import SAMPLES, Reservoir
 from harness.load.users import ClosedUser, OpenUser, RecordedUser, Session
 
 INTERRUPTED_DRAIN = 2.0
@@ -51,6 +53,7 @@ class Worker:
             recorders=[OperationRecorder(name, room=self._room(number)) for number, name in enumerate(names)],
             tapes=[self._tape(number, Path(path), own_tapes) for number, path in enumerate(job.tapes.values())],
             phases=job.scenario.phases,
+            reservoirs=self._reservoirs(),
         )
 
     def _room(self, operation: int) -> int:
@@ -58,6 +61,14 @@ class Worker:
         if self.plans is not None:
             return sum(len(plan.requests_of(operation)) for plan in self.plans)
         return most_requests(self.job.scenario, list(self.job.tapes)[operation]) // self.job.workers + 1
+
+    def _reservoirs(self) -> dict[int, Reservoir]:
+        job, size = self.job, math.ceil(SAMPLES / self.job.workers)
+        return {
+            number: Reservoir(size, f"{job.seed}/{job.worker}/{operation.name}")
+            for number, operation in enumerate(job.scenario.operations)
+            if operation.request == "search"
+        }
 
     def _tape(self, operation: int, path: Path, own: bool) -> tuple[Iterator[Request], Iterator[Request]]:
         """The requests of one operation in the warm-up and in the measure phase; one and the same for users."""
@@ -145,6 +156,7 @@ class Worker:
             cpu_mean=float(np.mean(cpu)) if cpu else 0.0,
             max_in_flight=session.max_in_flight,
             max_rss_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            samples=[one for reservoir in session.reservoirs.values() for one in reservoir.kept],
             warmup_requests=sum(recorder.in_warmup() for recorder in session.recorders),
         )
 

@@ -75,6 +75,16 @@ def test_the_reference_service_on_the_embedded_server(membench: Membench) -> Non
     assert set(shown["floor"]) == {"working_access"}
     for target in ("memory_creation_rate", "search_operations", "error_rate", "connection_pool"):
         assert shown["targets"][target]["value"] is not None
+    recall = {scenario["scenario"]["name"]: scenario["recall"] for scenario in record["scenarios"]}
+    assert recall["working_access"] == recall["creation"] == {}
+    for name in ("search_complex", "mixed"):
+        found = recall[name]["search"]
+        assert found["queries"] >= 20, output
+        assert found["low"] <= found["mean"] <= found["high"]
+        # So few memories are all compared; what is missing was created, changed or read meanwhile, and must not count.
+        assert found["mean"] > 0.9, output
+    assert shown["targets"]["search_recall"]["value"] > 90
+    assert "query_text" not in json.dumps(record["scenarios"])
     for target in ("warm_storage_query", "compression_ratio"):
         assert shown["targets"][target]["verdict"] == "not measured"
     assert membench.left_behind() == []
