@@ -60,7 +60,7 @@ def test_only_the_benchmarks_of_its_parts_import_the_service() -> None:
 
 def test_locust_stays_in_load_processes() -> None:
     """Importing it patches the standard library."""
-    plain = {"", ".driver", ".loader", ".job", ".micro", ".pressure", ".sampling"}
+    plain = {"", ".driver", ".loader", ".job", ".micro", ".pressure", ".sampling", ".exact"}
     for path in modules("harness"):
         found = imports(path)
         if path.parent.name == "load" and f".{path.stem}" not in plain:
