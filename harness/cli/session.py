@@ -29,9 +29,8 @@ from harness.load.job import LoadJob, LoadReport, PhaseChange
 from harness.load.loader import BATCH, Loaded, load
 from harness.stack.ledger import Ledger
 from harness.stack.stack import Stack, clear_leftovers
-from harness.telemetry.host import StealMeter
 from harness.telemetry.provenance import provenance
-from harness.telemetry.service import ServiceWatch
+from harness.telemetry.watch import Watch
 
 ATTEMPTS = 2
 """A phase that cannot be believed for a passing reason is repeated once."""
@@ -74,7 +73,7 @@ class Session:
             with self._system() as (url, ledger, database):
                 dataset = self._load(url, corpus)
                 for scenario in self.options.scenarios:
-                    self.record.scenarios.append(self._measure(url, ledger, scenario, dataset))
+                    self.record.scenarios.append(self._measure(url, ledger, scenario, dataset, database))
                     self.record.not_run.remove(scenario.name)
                     # Should this process be killed, what it has measured so far is there.
                     save(self.record, self.options.out)
@@ -161,12 +160,16 @@ class Session:
         )
         return dataset
 
-    def _measure(self, url: str, ledger: Ledger, scenario: Scenario, dataset: Dataset) -> ScenarioResult:
+    def _measure(
+        self, url: str, ledger: Ledger, scenario: Scenario, dataset: Dataset, database: str | None
+    ) -> ScenarioResult:
         """One scenario, repeated where its first figures cannot be believed for a reason that may pass."""
         because: list[str] = []
         for attempt in range(1, ATTEMPTS + 1):
             self._display.step(_announcement(scenario, attempt))
-            result = self._attempt(url, ledger, scenario, dataset, attempt)
+            watch = Watch(url, database)
+            result = self._attempt(url, ledger, scenario, dataset, attempt, watch)
+            result.telemetry = watch.stop()
             result.attempt, result.repeated_because = attempt, because
             because = worth_repeating(result, self._targets)
             if not because or self._interrupts.seen:
@@ -175,33 +178,34 @@ class Session:
                 self._display.step(f"{scenario.name}: {'; '.join(because)}; measuring it once more")
         return result
 
-    def _attempt(self, url: str, ledger: Ledger, scenario: Scenario, dataset: Dataset, attempt: int) -> ScenarioResult:
+    def _attempt(
+        self, url: str, ledger: Ledger, scenario: Scenario, dataset: Dataset, attempt: int, watch: Watch
+    ) -> ScenarioResult:
         seed = self.options.seed + 1_000_000 * (attempt - 1)
         folder = ledger.folder(scenario.name)
         tapes, hashes = write_tapes(scenario, dataset, seed, folder)
-        watch, steal, readings = ServiceWatch(url), StealMeter(), ServiceReadings()
-        stolen: float | None = None
         job = LoadJob(url=url, scenario=scenario, seed=seed, tapes=tapes)
         failure, report = "", None
         process = LoadProcess(job, folder, ledger.environment())
         # An interrupt ends the load process early and in good order; it still reports what it has.
         with self._interrupts.passed_to(process.interrupt), process:
             try:
+                watch.start()
                 for line in process.lines():
                     if not isinstance(line, PhaseChange):
                         self._display.load(scenario.name, line)
+                        watch.generator.note(line)
                     elif line.phase == "measure":
-                        watch.start()
-                        steal = StealMeter()
+                        watch.begin_measure()
                     elif line.phase == "drain":
-                        readings, stolen = watch.stop(), steal.share()
+                        watch.stop()
                 report = process.report()
             except LoadError as error:
                 failure = f"{error}" + (f": {error.hint}" if error.hint else "")
             finally:
                 watch.stop()
         shutil.rmtree(folder, ignore_errors=True)
-        return _result(scenario, seed, hashes, report, failure, readings, stolen)
+        return _result(scenario, seed, hashes, report, failure, watch.service, watch.steal)
 
 
 def _result(
