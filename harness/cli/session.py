@@ -190,11 +190,12 @@ class Session:
         # An interrupt ends the load process early and in good order; it still reports what it has.
         with self._interrupts.passed_to(process.interrupt), process:
             try:
-                watch.start()
                 for line in process.lines():
                     if not isinstance(line, PhaseChange):
                         self._display.load(scenario.name, line)
                         watch.generator.note(line)
+                    elif line.phase == "warm-up":
+                        watch.start()
                     elif line.phase == "measure":
                         watch.begin_measure()
                     elif line.phase == "drain":

@@ -192,7 +192,7 @@ class PostgresSource:
             text = " ".join((row["query"] or "").split())
             names = ("calls", "ms", "rows", "hit", "read", "wal")
             calls, ms, *rest = (row[name] - (before[name] if before else 0) for name in names)
-            if calls > 0 and not text.startswith(sql.COMMENT):
+            if calls > 0 and sql.COMMENT not in text:
                 rows, hit, read, wal = map(int, rest)
                 found.append(Statement(shortened(text, 300), calls, round(ms, 3), rows, hit, read, wal))
         self.statements = sorted(found, key=lambda one: -one.total_ms)[:_STATEMENTS]

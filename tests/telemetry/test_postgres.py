@@ -29,8 +29,8 @@ def look(source: PostgresSource, seconds: float) -> None:
 
 async def locked(url: str, source: PostgresSource) -> None:
     holder = await asyncpg.connect(url, server_settings={"application_name": "the holder"})
-    waiter = await asyncpg.connect(url, server_settings={"application_name": "the waiter"})
-    other = await asyncpg.connect(url)
+    # Which of the two comes first is theirs to settle.
+    waiter, other = [await asyncpg.connect(url, server_settings={"application_name": "the waiter"}) for _ in range(2)]
     await holder.execute("CREATE TABLE IF NOT EXISTS shelf (id int)")
     transaction = holder.transaction()
     await transaction.start()
