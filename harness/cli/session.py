@@ -18,7 +18,7 @@ from harness.cli.recall import measure_recall
 from harness.cli.settling import settle
 from harness.cli.tapes import write_tapes
 from harness.core.errors import LoadError, MembenchError, StackError
-from harness.core.readings import GeneratorHealth, Sample, Series, ServiceReadings
+from harness.core.readings import GeneratorHealth
 from harness.core.record import DataSet, RunRecord, ScenarioResult, System, save
 from harness.core.recorder import merge_logs
 from harness.core.scenario import ClosedArrivals, Scenario
@@ -33,9 +33,8 @@ from harness.load.pressure import Pressure, Wanted
 from harness.load.sampling import Answered
 from harness.stack.ledger import Ledger
 from harness.stack.stack import Stack, clear_leftovers
-from harness.telemetry.host import StealMeter
 from harness.telemetry.provenance import provenance
-from harness.telemetry.service import ServiceWatch
+from harness.telemetry.watch import Watch
 
 ATTEMPTS = 2
 """A phase that cannot be believed for a passing reason is repeated once."""
@@ -78,7 +77,7 @@ class Session:
             with self._system() as (url, ledger, database):
                 dataset = self._load(url, corpus)
                 for scenario in self.options.scenarios:
-                    self.record.scenarios.append(self._measure(url, ledger, scenario, dataset))
+                    self.record.scenarios.append(self._measure(url, ledger, scenario, dataset, database))
                     self.record.not_run.remove(scenario.name)
                     # Should this process be killed, what it has measured so far is there.
                     save(self.record, self.options.out)
@@ -167,14 +166,18 @@ class Session:
         )
         return dataset
 
-    def _measure(self, url: str, ledger: Ledger, scenario: Scenario, dataset: Dataset) -> ScenarioResult:
+    def _measure(
+        self, url: str, ledger: Ledger, scenario: Scenario, dataset: Dataset, database: str | None
+    ) -> ScenarioResult:
         """One scenario, repeated where its first figures cannot be believed for a reason that may pass."""
         because: list[str] = []
         wanted = self.options.pressure.get(scenario.name, Wanted())
         for attempt in range(1, ATTEMPTS + 1):
             self._display.step(_announcement(scenario, attempt))
+            watch = Watch(url, database)
             with Pressure(wanted, _longest(scenario), ledger.environment()) as pressure:
-                result, samples = self._attempt(url, ledger, scenario, dataset, attempt)
+                result, samples = self._attempt(url, ledger, scenario, dataset, attempt, watch)
+            result.telemetry = watch.stop()
             result.pressure = pressure.said
             result.attempt, result.repeated_because = attempt, because
             because = worth_repeating(result, self._targets)
@@ -191,13 +194,11 @@ class Session:
         return result
 
     def _attempt(
-        self, url: str, ledger: Ledger, scenario: Scenario, dataset: Dataset, attempt: int
+        self, url: str, ledger: Ledger, scenario: Scenario, dataset: Dataset, attempt: int, watch: Watch
     ) -> tuple[ScenarioResult, list[Answered]]:
         seed = self.options.seed + 1_000_000 * (attempt - 1)
         folder = ledger.folder(scenario.name)
         tapes, hashes = write_tapes(scenario, dataset, seed, folder)
-        watch, steal, readings = ServiceWatch(url), StealMeter(), ServiceReadings()
-        stolen: float | None = None
         job = LoadJob(
             url=url,
             scenario=scenario,
@@ -208,7 +209,6 @@ class Session:
             join=self.options.master is not None,
         )
         failure, report = "", None
-        memory = Series("generator", "memory", "MiB", [])
         process = LoadProcess(job, folder, ledger.environment())
         # An interrupt ends the load process early and in good order; it still reports what it has.
         with self._interrupts.passed_to(process.interrupt), process:
@@ -218,21 +218,20 @@ class Session:
                         self._display.step(line.text)
                     elif isinstance(line, Progress):
                         self._display.load(scenario.name, line)
-                        if line.phase == "measure":
-                            memory.values.append(Sample(line.elapsed, line.rss_mib))
-                    elif line.phase == "measure":
+                        watch.generator.note(line)
+                    elif line.phase == "warm-up":
                         watch.start()
-                        steal = StealMeter()
+                    elif line.phase == "measure":
+                        watch.begin_measure()
                     elif line.phase == "drain":
-                        readings, stolen = watch.stop(), steal.share()
+                        watch.stop()
                 report = process.report()
             except LoadError as error:
                 failure = f"{error}" + (f": {error.hint}" if error.hint else "")
             finally:
                 watch.stop()
         shutil.rmtree(folder, ignore_errors=True)
-        result = _result(scenario, seed, hashes, report, failure, readings, stolen, self.options.workers)
-        result.telemetry.series.append(memory)
+        result = _result(scenario, seed, hashes, report, failure, watch, self.options.workers)
         return result, report.samples if report else []
 
 
@@ -248,8 +247,7 @@ def _result(
     hashes: dict[str, str],
     report: LoadReport | None,
     failure: str,
-    readings: ServiceReadings,
-    stolen: float | None,
+    watch: Watch,
     workers: int,
 ) -> ScenarioResult:
     if report is None or not report.started_at:
@@ -263,7 +261,7 @@ def _result(
             tapes=hashes,
             operations=[],
             generator=GeneratorHealth(workers=workers, reported=0),
-            service=readings,
+            service=watch.service,
             failure=failure,
         )
     failure = failure or report.problem
@@ -281,10 +279,10 @@ def _result(
             max_in_flight=report.max_in_flight,
             workers=report.workers,
             reported=report.reported,
-            steal=stolen,
+            steal=watch.steal,
             max_rss_mib=round(report.max_rss_mib, 1),
         ),
-        service=readings,
+        service=watch.service,
         failure=failure,
         warmup=report.warmup,
     )

@@ -38,15 +38,17 @@ class Event(Struct):
     """Something that began and ended: a wait for a lock, a checkpoint.
 
     Attributes:
-        second: when it was first seen.
-        seconds: how long it was seen, at least.
+        second: when it began, where that is told, else when it was first seen.
+        seconds: until it was last seen: it lasted that long at least.
         text: what happened, in a sentence's words; with the statements and processes that took part.
+        kind: "lock", "checkpoint", "autovacuum".
     """
 
     group: Group
     second: float
     seconds: float
     text: str
+    kind: str = ""
 
 
 class Statement(Struct):

@@ -8,6 +8,7 @@ from harness.core.recorder import OperationLog
 from harness.core.targets import Target
 from harness.core.verdict import Verdict, overall
 from harness.judge import doubt, drift, pressure, rates
+from harness.judge.coincidence import worst_second
 from harness.judge.figure import Figure, by_errors, not_measured
 from harness.judge.latency import latency
 from harness.judge.recall import recall
@@ -28,6 +29,7 @@ def judge(record: RunRecord, targets: Sequence[Target]) -> None:
     """Fill in a record's verdicts: of its operations, its targets and the whole."""
     for result in record.scenarios:
         result.drifts = drift.drifts(result)
+        result.worst = worst_second(result)
         result.verdicts = {log.name: judge_operation(result, log) for log in result.operations}
     record.targets = [judge_target(target, record.scenario(target.scenario)) for target in targets]
     operations = [
