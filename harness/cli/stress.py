@@ -48,7 +48,7 @@ def register(app: typer.Typer, execute: Callable[[RunOptions], int]) -> None:
         ] = None,
         duration: Annotated[
             str, typer.Option(help="Length of each of the four measure phases.", rich_help_panel="Load")
-        ] = "20s",
+        ] = "30s",
         rate: Load = None,
         users: Annotated[
             int | None,

@@ -52,6 +52,15 @@ def summary(record: RunRecord) -> dict[str, Any]:
             }
             for target in record.targets
         },
+        "pressure_costs": [
+            {"ratio": one.ratio} | {field: getattr(one, field) for field in one.__struct_fields__}
+            for one in record.pressure_costs
+        ],
+        "drifts": {
+            result.name: [{field: getattr(one, field) for field in one.__struct_fields__} for one in result.drifts]
+            for result in record.scenarios
+            if result.drifts
+        },
         "micro": [{field: getattr(one, field) for field in one.__struct_fields__} for one in record.micro],
     }
 

@@ -31,13 +31,16 @@ _CGROUP: Final = Path("/sys/fs/cgroup")
 
 
 def cpu(share: float, alive: Callable[[], bool]) -> None:
-    """Use a share of one core, in turns of a fiftieth of a second."""
+    """Use a share of one core at most, in turns of a fiftieth of a second.
+
+    A turn is over when it has had its CPU time, so that others who want the core make it longer, not lighter.
+    """
     _tell(0)
     while alive():
-        until = time.perf_counter() + _CYCLE * share
-        while time.perf_counter() < until:
+        began, until = time.perf_counter(), time.process_time() + _CYCLE * share
+        while time.process_time() < until:
             pass
-        time.sleep(_CYCLE * (1 - share))
+        time.sleep(max(_CYCLE - (time.perf_counter() - began), 0))
 
 
 def memory(most_mib: float, alive: Callable[[], bool]) -> None:
