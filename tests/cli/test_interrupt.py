@@ -9,35 +9,30 @@ import pytest
 from tests.cli.conftest import Membench
 
 pytestmark = pytest.mark.slow
-RUN = (
-    "run",
-    "working_access",
-    "noop",
-    "--postgres",
-    "embedded",
-    "--memories",
-    3000,
-    "--duration",
-    "8s",
-    "--out",
-    "out",
-)
+
+
+def run(memories: int, seconds: int) -> tuple[object, ...]:
+    data = ("--memories", memories, "--duration", f"{seconds}s")
+    return ("run", "working_access", "noop", "--postgres", "embedded", *data, "--out", "out")
 
 
 @pytest.mark.parametrize(
-    ("moment", "measured", "number"),
+    ("moment", "measured", "number", "words"),
     [
-        ("starting the embedded PostgreSQL", {0}, signal.SIGINT),
-        ("starting the memory service", {0}, signal.SIGTERM),
-        ("loading 3,000", {0}, signal.SIGINT),
-        ("working_access: 150/s", {0, 1}, signal.SIGINT),  # before or after its load process is there
-        ("working_access: measure", {1}, signal.SIGINT),
-        ("working_access: measure", {1}, signal.SIGTERM),
-        ("noop: 200/s", {1, 2}, signal.SIGINT),
+        ("starting the embedded PostgreSQL", {0}, signal.SIGINT, run(300, 8)),
+        ("starting the memory service", {0}, signal.SIGTERM, run(300, 8)),
+        ("loading 3,000", {0}, signal.SIGINT, run(3_000, 8)),
+        ("working_access: 150/s", {0, 1}, signal.SIGINT, run(300, 8)),  # before or after its load process is there
+        ("working_access: measure", {1}, signal.SIGINT, run(300, 8)),
+        ("working_access: measure", {1}, signal.SIGTERM, run(300, 8)),
+        ("noop: 200/s", {1, 2}, signal.SIGINT, run(300, 2)),
     ],
+    ids=lambda value: value if isinstance(value, str) else getattr(value, "name", ""),
 )
-def test_an_interrupt(membench: Membench, moment: str, measured: set[int], number: signal.Signals) -> None:
-    process = membench.start(*RUN)
+def test_an_interrupt(
+    membench: Membench, moment: str, measured: set[int], number: signal.Signals, words: tuple[object, ...]
+) -> None:
+    process = membench.start(*words)
     membench.read_until(process, moment)
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
@@ -53,8 +48,9 @@ def test_an_interrupt(membench: Membench, moment: str, measured: set[int], numbe
 
 
 def test_what_a_killed_run_left_is_cleared_by_the_next(membench: Membench) -> None:
-    process = membench.start(*RUN)
-    membench.read_until(process, "working_access: measure")
+    process = membench.start(*run(300, 8))
+    # Its load process is there by then.
+    membench.read_until(process, "working_access: warm-up")
     process.kill()
     process.wait()
     left = {one.name() for one in membench.processes()}

@@ -60,7 +60,7 @@ def test_latest_and_drawing_again_from_the_record_alone(membench: Membench, fake
 
 def test_the_reference_service_on_the_embedded_server(membench: Membench) -> None:
     words = ["working_access", "search_complex", "mixed", "creation", "--postgres", "embedded", "--memories", 400]
-    status, output = membench.run("run", *words, "--duration", "8s", "--out", "out")
+    status, output = membench.run("run", *words, "--duration", "4s", "--out", "out")
     assert status in (0, 1, 3), output
     record = json.loads((membench.cwd / "out" / "run.json").read_text())
     assert record["status"] == "complete"
