@@ -44,7 +44,7 @@ def agreement_plot(title: str, figures: Sequence[Agreement]) -> str:
     height = 1.1 + 0.2 * rows
 
     def paint(figure: Figure) -> None:
-        axes = figure.add_axes((0.17, 0.62 / height, 0.8, 1 - 1.05 / height))
+        axes = figure.add_axes((0.22, 0.62 / height, 0.75, 1 - 1.05 / height))
         axes.set_xscale("log")
         axes.set_xlim(_LEAST, max(max(one.accepted[1], one.measured) for one in figures) * 1.4)
         axes.set_ylim(rows - 0.3, -0.7)
