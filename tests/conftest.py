@@ -1,21 +1,15 @@
 """What tests of several rooms need: made-up logs, a fake service, a PostgreSQL server, ports."""
 
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from harness.core.recorder import OperationLog, OperationRecorder
+from harness.selftest.serving import MisbehavingServer
 from harness.stack import embedded
 from harness.stack.ledger import Ledger
 from tests.ports import free_port
-
-FAKE = Path(__file__).parent / "fake_service.py"
 
 S = 1_000_000_000
 
@@ -72,23 +66,16 @@ def free_tcp_port() -> Callable[[], int]:
 
 @pytest.fixture
 def fake_service() -> Iterator[Callable[..., str]]:
-    """Starts a fake service with the given options; gives its URL."""
-    started: list[subprocess.Popen[bytes]] = []
+    """Starts a misbehaving server with the given options; gives its URL."""
+    started: list[MisbehavingServer] = []
 
     def start(*options: object) -> str:
-        port = free_port()
-        started.append(subprocess.Popen([sys.executable, str(FAKE), str(port), *map(str, options)]))
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return f"http://127.0.0.1:{port}"
-            time.sleep(0.05)
-        raise AssertionError("the fake service did not start")
+        started.append(MisbehavingServer(*options))
+        return started[-1].url
 
     yield start
-    for process in started:
-        process.kill()
-        process.wait()
+    for server in started:
+        server.close()
 
 
 @pytest.fixture(scope="session")

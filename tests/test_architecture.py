@@ -38,6 +38,15 @@ def test_core_imports_nothing_of_the_project_and_no_io(path: Path) -> None:
     assert not {name.split(".")[0] for name in found} & FORBIDDEN_IN_CORE
 
 
+def test_the_selftest_puts_load_and_judge_together_and_only_the_command_line_uses_it() -> None:
+    may = ("harness.core", "harness.load", "harness.judge", "harness.telemetry", "harness.selftest")
+    for path in modules("harness/selftest"):
+        assert all(name == "harness" or name.startswith(may) for name in of_project(imports(path))), path
+    for path in modules("harness"):
+        if any(name.startswith("harness.selftest") for name in imports(path)):
+            assert path.parent.name in ("selftest", "cli"), path
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_rooms_import_core_and_not_each_other(room: str) -> None:
     for path in modules(f"harness/{room}"):

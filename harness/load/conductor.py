@@ -194,6 +194,7 @@ def combined(reports: Sequence[LoadReport], workers: int) -> LoadReport:
         reported=len(reports),
         warmup_requests=sum(report.warmup_requests for report in reports),
         samples=[one for report in reports for one in report.samples],
+        parts=[report.operations for report in reports],
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
+import psutil
 
 from harness.core.errors import LoadError
 from harness.load.job import JOB_FILE, REPORT_FILE, Line, LoadJob, LoadReport, decode_line
@@ -70,6 +71,13 @@ class LoadProcess:
     def pid(self) -> int:
         """The process's id."""
         return self._running.pid
+
+    def generators(self) -> list[int]:
+        """The ids of the processes on this host that send requests: this one, or those that it started for it."""
+        if self._job.workers == 1 and not self._job.join:
+            return [self.pid]
+        children = psutil.Process(self.pid).children()
+        return [child.pid for child in sorted(children, key=lambda child: child.create_time())]
 
     @property
     def _running(self) -> subprocess.Popen[bytes]:

@@ -30,6 +30,7 @@ class LoadJob(Struct):
         bind: where the master of several listens, HOST:PORT; empty for a free port of the loopback.
         join: whether the workers come by themselves, rather than being started here.
         patience: seconds to wait for those.
+        keep_parts: whether the report has what each worker measured, too.
     """
 
     url: str
@@ -41,6 +42,7 @@ class LoadJob(Struct):
     bind: str = ""
     join: bool = False
     patience: float = 300.0
+    keep_parts: bool = False
 
 
 class Progress(Struct, tag="progress"):
@@ -103,6 +105,7 @@ class LoadReport(Struct):
         warmup_requests: answered before the measure phase.
         warmup: what came before the measure phase; None where it never began.
         samples: some of the searches with their answers.
+        parts: the operations of each worker, where they were asked for.
     """
 
     operations: list[OperationLog]
@@ -119,6 +122,7 @@ class LoadReport(Struct):
     warmup_requests: int = 0
     warmup: WarmUp | None = None
     samples: list[Answered] = []
+    parts: list[list[OperationLog]] = []
 
 
 def encode_line(line: Line) -> bytes:

@@ -156,8 +156,8 @@ class Master:
         """
         for number, child in enumerate(self._children):
             if (status := child.poll()) is not None:
-                how = signal.Signals(-status).name if status < 0 else f"exit status {status}"
-                return f"worker {number + 1} of {self.workers} was lost ({how})"
+                how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+                return f"worker {number + 1} of {self.workers} was lost: {how}"
         for client in self._crew:
             node = self._runner.clients.get(client)
             silent = node is None or (node.state == STATE_MISSING and not reporting)

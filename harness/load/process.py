@@ -61,6 +61,8 @@ def run(folder: Path) -> None:
     job = msgspec.json.decode((folder / JOB_FILE).read_bytes(), type=LoadJob)
     try:
         report = conduct(job, folder)
+        if not job.keep_parts:
+            report.parts.clear()
     except LoadError as error:
         report = nothing(job.workers, f"{error}" + (f": {error.hint}" if error.hint else ""))
     partial = folder / (REPORT_FILE + ".part")

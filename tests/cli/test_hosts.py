@@ -11,7 +11,6 @@ import pytest
 
 from harness.core import record as records
 from tests.cli.conftest import Membench
-from tests.conftest import FAKE
 
 pytestmark = [
     pytest.mark.slow,
@@ -56,7 +55,7 @@ def test_two_workers_on_another_host(membench: Membench, hosts: tuple[str, str])
             text=True,
         )
 
-    service = start(hosts[0], FAKE, 4000, "--host", LEADER)
+    service = start(hosts[0], "-m", "harness.selftest.server", "--port", 4000, "--host", LEADER)
     workers = [start(hosts[1], "-m", "harness", "worker", "--join", LEADER) for _ in range(2)]
     words = ["run", "noop", "--rate", 200, "--duration", "6s", "--url", f"http://{LEADER}:4000", "--out", "out"]
     time.sleep(1)

@@ -4,7 +4,6 @@ import os
 import signal
 from collections.abc import Callable
 
-import psutil
 import pytest
 
 from harness.core.scenario import ClosedArrivals, OpenArrivals
@@ -17,14 +16,10 @@ Offer = Callable[..., LoadReport]
 Fake = Callable[..., str]
 
 
-def workers_of(process: LoadProcess) -> list[psutil.Process]:
-    return [child for child in psutil.Process(process.pid).children() if "--worker" in child.cmdline()]
-
-
 def test_two_workers_offer_one_plan_and_their_histograms_are_one(fake_service: Fake, offer: Offer) -> None:
     seen: list[int] = []
     scenario = noop_scenario(OpenArrivals(rate=300), 3)
-    report = offer(fake_service(), scenario, workers=2, during=lambda process: seen.append(len(workers_of(process))))
+    report = offer(fake_service(), scenario, workers=2, during=lambda process: seen.append(len(process.generators())))
     (log,) = report.operations
     assert seen == [2]
     assert (report.workers, report.reported, report.problem) == (2, 2, "")
@@ -46,11 +41,11 @@ def test_users_are_spread_over_the_workers(fake_service: Fake, offer: Offer) -> 
 
 def test_a_killed_worker_is_told_and_the_run_ends_early(fake_service: Fake, offer: Offer) -> None:
     def kill(process: LoadProcess) -> None:
-        os.kill(workers_of(process)[0].pid, signal.SIGKILL)
+        os.kill(process.generators()[0], signal.SIGKILL)
 
     report = offer(fake_service(), noop_scenario(OpenArrivals(rate=100), 30), workers=2, during=kill)
     assert (report.workers, report.reported) == (2, 1)
-    assert "was lost (SIGKILL)" in report.problem
+    assert "was lost: killed by SIGKILL" in report.problem
     assert report.seconds < 20
 
 
