@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from harness import __version__
 from harness.core.record import RunRecord
-from harness.report import provenance, words
+from harness.report import beside, provenance, words
 from harness.report.figures import (
     PERCENT_LABELS,
     health_rows,
@@ -55,6 +55,9 @@ def _scenario(record: RunRecord, name: str) -> dict[str, object]:
         "notes": notes(rows),
         "health": health_rows(result),
         "service": service_rows(result),
+        "said": beside.said(result),
+        "worst": beside.worst(result),
+        "tables": beside.tables(result),
     }
 
 

@@ -5,23 +5,23 @@ from harness.core.verdict import Verdict
 from harness.report.canvas import short, spread
 from harness.report.glance import badness
 from harness.report.percentiles import percentile_plot
-from harness.report.plots import all_plots, pool_plot
+from harness.report.plots import all_plots, telemetry_plot
 from harness.report.timeline import timeline_plot
 
 from .conftest import target
 
 
-def test_each_scenario_has_its_plots_and_the_pool_only_where_it_was_read(healthy):
+def test_each_scenario_has_its_plots_and_telemetry_only_where_it_was_read(healthy):
     names = {
         f"{name}-{kind}" for name in ("working_access", "warm_query", "mixed") for kind in ("percentiles", "timeline")
     }
-    assert set(all_plots(healthy)) == {"targets", "mixed-pool", *names}
+    assert set(all_plots(healthy)) == {"targets", "mixed-telemetry", *names}
 
 
 def test_nothing_to_draw_says_so(hopeless, healthy):
     assert "no request was answered" in percentile_plot(hopeless, hopeless.scenarios[0])
     assert "no request was answered" in timeline_plot(hopeless.scenarios[0])
-    assert "tells nothing of its pool" in pool_plot(healthy.scenario("warm_query"))
+    assert "nothing was read beside it" in telemetry_plot(healthy.scenario("warm_query"))
 
 
 def test_thresholds_are_labelled_with_the_clock_that_is_judged(healthy, failing):
