@@ -42,7 +42,7 @@ def telemetry_plot(result: ScenarioResult) -> str:
     if not chosen and not events:
         return canvas.blank(f"{result.name}: nothing was read beside it")
     heights = [_TOP, *([_ROW * len(events) + 0.08] if events else []), *[_EACH] * len(chosen)]
-    total = 0.42 + sum(heights) + _GAP * len(heights) + 0.48
+    total = 0.42 + sum(heights) + _GAP * len(heights) + 0.56
 
     def paint(figure: Figure) -> None:
         canvas.title(figure, "What happened beside it")
@@ -141,7 +141,7 @@ def _events(axes: Axes, events: list[Event]) -> None:
         axes.barh(row, width, left=begin, height=0.62, color=colours[event.group], lw=0)
         left = (begin + end) / 2 < (first + last) / 2
         room = (last - end) if left else (begin - first)
-        letters = int(_LETTERS * 1.25 * room / (last - first))
+        letters = int(_LETTERS * 1.4 * room / (last - first))
         pad = (last - first) * 0.008
         axes.text(
             begin + width + pad if left else begin - pad,
