@@ -19,14 +19,17 @@ _TOPICS: Final[dict[Group, tuple[tuple[str, str], ...]]] = {
     ),
     "postgres": (
         ("WAL and checkpoints", r"wal|checkpoint"),
-        ("backends", r"backend|active|wait|lock"),
-        ("pages found in shared buffers", r"hit"),
+        ("backends", r"\bbackends?\b|\blocks?\b"),
+        ("pages found in shared buffers", r"hit|found in"),
+        ("transactions", r"commit|rollback|deadlock"),
         ("rows and vacuum", r"vacuum|dead|tuple|row"),
     ),
     "service": (
         ("connection pool", r"pool|connection"),
-        ("memory", r"memor|rss"),
+        ("memory", r"\bmemory\b|rss"),
         ("caches", r"cache|hit"),
+        ("CPU", r"cpu"),
+        ("queues", r"wait|queue|flight|not yet"),
     ),
     "generator": (
         ("requests in flight", r"flight"),

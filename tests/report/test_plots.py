@@ -1,9 +1,11 @@
 import msgspec
 import pytest
 
+from harness.core.readings import Sample, Series, Telemetry
 from harness.core.verdict import Verdict
 from harness.report.canvas import short, spread
 from harness.report.glance import badness
+from harness.report.panels import panels
 from harness.report.percentiles import percentile_plot
 from harness.report.plots import all_plots, telemetry_plot
 from harness.report.timeline import timeline_plot
@@ -65,3 +67,19 @@ def test_labels_are_moved_apart_and_keep_their_order():
     places = spread([0.5, 0.51, 0.1], 0.1)
     assert places[1] - places[0] == pytest.approx(0.1)
     assert places[2] < places[0]
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "unit", "title"),
+    [
+        ("postgres", "blocks found in shared buffers", "%", "PostgreSQL: pages found in shared buffers, %"),
+        ("postgres", "blocks read", "1/s", "PostgreSQL: other, per second"),
+        ("postgres", "backends waiting for a lock", "", "PostgreSQL: backends"),
+        ("service", "memories not yet indexed", "", "Service: queues"),
+        ("host", "core 0", "%", "Host: CPU, %"),
+    ],
+)
+def test_a_series_stands_beside_what_it_is_compared_with(healthy, group, name, unit, title):
+    read = Telemetry(series=[Series(group, name, unit, [Sample(0.0, 1.0)])])
+    (panel,) = panels(msgspec.structs.replace(healthy.scenario("warm_query"), telemetry=read))
+    assert panel.title == title
