@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from harness.core.histogram import PERCENTS
+from harness.core.histogram import PERCENTS, enough_for
 from harness.core.record import RunRecord, ScenarioResult
 from harness.core.recorder import CLOCKS, OperationLog
 
@@ -13,7 +13,8 @@ def summary(record: RunRecord) -> dict[str, Any]:
     """The figures of a record; times are in microseconds, rates per second.
 
     `operations` names each operation `<scenario>.<operation>`, and also plainly `<operation>` where only one scenario
-    of the run has it.
+    of the run has it. A percentile that the sample does not carry, or that lies among requests never answered, is null;
+    `interval` has the 95% intervals there are, with a high of null where it lies among those requests.
     """
     operations: dict[str, Any] = {}
     floors: dict[str, Any] = {}
@@ -38,6 +39,8 @@ def summary(record: RunRecord) -> dict[str, Any]:
         "not_run": record.not_run,
         "operations": operations,
         "floor": floors,
+        "scenarios": {result.name: _beside(result) for result in record.scenarios},
+        "calmed": record.calmed,
         "targets": {
             target.id: {
                 "value": target.value,
@@ -65,6 +68,17 @@ def summary(record: RunRecord) -> dict[str, Any]:
     }
 
 
+def _beside(result: ScenarioResult) -> dict[str, Any]:
+    return {
+        "seconds": result.seconds,
+        "warmup": result.warmup,
+        "worst": result.worst,
+        "recall": result.recall,
+        "drifts": result.drifts,
+        "pressure": result.pressure,
+    }
+
+
 def _operation(result: ScenarioResult, log: OperationLog) -> dict[str, Any]:
     verdict = result.verdicts.get(log.name)
     figures: dict[str, Any] = {clock: _clock(result, log.name, clock) for clock in CLOCKS}
@@ -82,10 +96,20 @@ def _operation(result: ScenarioResult, log: OperationLog) -> dict[str, Any]:
         "seconds": result.seconds,
         "verdict": verdict.verdict if verdict else None,
         "reasons": verdict.reasons if verdict else [],
+        "hints": verdict.hints if verdict else [],
     }
 
 
-def _clock(result: ScenarioResult, operation: str, clock: str) -> dict[str, int | None]:
-    histogram = result.histogram(operation, clock)
-    values = dict(zip(_KEYS, histogram.percentiles(PERCENTS), strict=True))
-    return {"count": histogram.count, **values, "max": histogram.max if histogram.count else None}
+def _clock(result: ScenarioResult, operation: str, clock: str) -> dict[str, Any]:
+    histogram, unknown = result.histogram(operation, clock), result.unknown_above(operation, clock)
+    samples = histogram.count + unknown
+    carried = {key: percent for key, percent in zip(_KEYS, PERCENTS, strict=True) if samples >= enough_for(percent)}
+    values = {key: histogram.percentile(percent, unknown_above=unknown) for key, percent in carried.items()}
+    ends = {key: result.interval(operation, clock, percent) for key, percent in carried.items()}
+    return {
+        "count": histogram.count,
+        **dict.fromkeys(_KEYS),
+        **values,
+        "max": histogram.max if histogram.count else None,
+        "interval": {key: {"low": end[0], "high": end[1]} for key, end in ends.items() if end},
+    }

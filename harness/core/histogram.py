@@ -124,6 +124,21 @@ class Histogram:
         share = np.cumsum(self._counts[used]) / max(self.count, 1)
         return share * 100, np.minimum(upper_bounds(used), self._max)
 
+    def used(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]:
+        """The buckets in use, ascending, and the values in each."""
+        slot = np.flatnonzero(self._counts)
+        return slot, self._counts[slot]
+
+    @classmethod
+    def of(cls, slot: npt.NDArray[np.intp], counts: npt.NDArray[np.int64]) -> Self:
+        """A histogram from what `used` gives; a bucket's values count as its lower and upper ends, as decoded ones."""
+        new = cls()
+        new._counts[slot] = counts
+        filled = np.flatnonzero(new._counts)
+        if filled.size:
+            new._note_extremes(int(lower_bounds(filled[:1])[0]), int(upper_bounds(filled[-1:])[0]))
+        return new
+
     def to_hdr(self) -> HdrHistogram:
         """The same counts as an HdrHistogram."""
         hdr = new_hdr()
@@ -159,13 +174,9 @@ class Histogram:
         """
         if hdr.counts_len != _SLOTS or hdr.significant_figures != DIGITS:
             raise ValueError("the histogram has another range or precision than 1 us to 1 h at 3 digits")
-        new = cls()
-        counts = np.ctypeslib.as_array(hdr.counts)
-        new._counts[: len(counts)] = counts[:_SLOTS]
-        if hdr.total_count:
-            used = np.flatnonzero(new._counts)
-            new._note_extremes(int(lower_bounds(used[:1])[0]), int(upper_bounds(used[-1:])[0]))
-        return new
+        counts = np.ctypeslib.as_array(hdr.counts)[:_SLOTS].astype(np.int64)
+        slot = np.flatnonzero(counts)
+        return cls.of(slot, counts[slot])
 
     def _note_extremes(self, low: int, high: int) -> None:
         self._min = low if self._min is None else min(self._min, low)

@@ -8,8 +8,9 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct
 
+from harness.core.blocks import Bounds, SecondCounts, intervals
 from harness.core.errors import UsageError
-from harness.core.histogram import Histogram
+from harness.core.histogram import PERCENTS, Histogram
 from harness.core.readings import Drift, GeneratorHealth, Recall, ServiceReadings, Telemetry, WarmUp, WorstSecond
 from harness.core.recorder import OperationLog
 from harness.core.scenario import FLOOR, Scenario
@@ -146,15 +147,52 @@ class ScenarioResult(Struct, dict=True):
         return self.scenario.name
 
     @cached_property
+    def _seconds(self) -> dict[tuple[str, str], SecondCounts]:
+        return {}
+
+    @cached_property
     def _histograms(self) -> dict[tuple[str, str], Histogram]:
         return {}
 
+    @cached_property
+    def _intervals(self) -> dict[tuple[str, str], dict[float, Bounds | None]]:
+        return {}
+
+    def seconds_of(self, operation: str, clock: str) -> SecondCounts:
+        """The measure phase of one operation and clock second by second, decoded once."""
+        key = operation, clock
+        if key not in self._seconds:
+            self._seconds[key] = SecondCounts.of(self.operation(operation), clock)
+        return self._seconds[key]
+
     def histogram(self, operation: str, clock: str) -> Histogram:
-        """The measure phase's histogram of one operation and clock, decoded once."""
+        """The measure phase's histogram of one operation and clock."""
         key = operation, clock
         if key not in self._histograms:
-            self._histograms[key] = self.operation(operation).histogram(clock)
+            self._histograms[key] = self.seconds_of(operation, clock).total()
         return self._histograms[key]
+
+    def unknown_above(self, operation: str, clock: str) -> int:
+        """Requests slower than all recorded ones: the censored, which were not *sent* later than others, though."""
+        return 0 if clock == "lag" else max(self.operation(operation).tally.censored, 0)
+
+    def interval(self, operation: str, clock: str, percent: float) -> Bounds | None:
+        """The 95% interval of one percentile, microseconds, see `harness.core.blocks.intervals`.
+
+        Args:
+            operation: whose.
+            clock: one of CLOCKS.
+            percent: one of PERCENTS.
+
+        Returns:
+            both ends, the upper one None where it lies among requests that were never answered; None where the phase
+            is too short or the sample does not carry the percentile.
+        """
+        key = operation, clock
+        if key not in self._intervals:
+            found = intervals(self.seconds_of(*key), PERCENTS, self.unknown_above(*key))
+            self._intervals[key] = dict(zip(PERCENTS, found, strict=True))
+        return self._intervals[key].get(percent)
 
     def operation(self, name: str) -> OperationLog:
         """The log of one operation.
@@ -192,6 +230,8 @@ class TargetResult(Struct):
         verdict: PASS, WARN, FAIL, INVALID or "not measured".
         value: the figure in the target's unit; None when there is none.
         clock: the clock that was judged, for latencies.
+        operation: whose requests; empty for all of the scenario.
+        percentile: for latencies.
         floor: the floor's figure in the same unit, where it was measured.
         reasons: why the verdict is what it is, wherever it is not simply the figure against the bounds.
         hints: for INVALID, what to try next.
@@ -208,6 +248,8 @@ class TargetResult(Struct):
     verdict: Verdict
     value: float | None = None
     clock: str = ""
+    operation: str = ""
+    percentile: float | None = None
     floor: float | None = None
     reasons: list[str] = []
     hints: list[str] = []

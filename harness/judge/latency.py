@@ -25,12 +25,13 @@ def latency(target: Target, result: ScenarioResult) -> Figure:
     """The figure of a latency target."""
     log = result.operation(target.operation or "")
     verdict, reasons = by_errors(log)
+    few = _few(target, log)
     if verdict == Verdict.FAIL:
-        value = _percentile(target, result, target.clock)
+        value = None if few else _percentile(target, result, target.clock)
         return Figure(verdict=verdict, reasons=reasons, value=value, clock=target.clock)
     figure = Figure(clock=target.clock)
-    figure.doubted([*doubt.of_operation(result, log), *doubt.of_lag(result, log.name), *_few(target, log)])
-    figure.value = _percentile(target, result, target.clock)
+    figure.doubted([*doubt.of_operation(result, log), *doubt.of_lag(result, log.name), *few])
+    figure.value = None if few else _percentile(target, result, target.clock)
     if figure.doubts:
         return figure
     if figure.value is None:

@@ -80,6 +80,8 @@ def judge_target(target: Target, result: ScenarioResult | None) -> TargetResult:
         verdict=figure.verdict,
         value=figure.value,
         clock=figure.clock,
+        operation=target.operation or "",
+        percentile=target.percentile if target.metric == "latency" else None,
         floor=figure.floor,
         reasons=figure.reasons,
         hints=list(dict.fromkeys(one.hint for one in figure.doubts)),

@@ -138,14 +138,16 @@ def label_ends(axes: Axes, ends: Iterable[tuple[float, str, str]], size: float =
         axes.text(1.012, y, name, transform=axes.transAxes, color=colour, va="center", size=size)
 
 
-def caption(figure: Figure, text: str) -> None:
-    """A line below the plot that says how to read it."""
-    figure.text(0.012, 0.018, text, color=MUTED, size=8, va="bottom")
+def caption(figure: Figure, text: str, inches: float = 4.3) -> None:
+    """A line below the plot, which is so many inches high, that says how to read it."""
+    figure.text(0.012, 0.0774 / inches, text, color=MUTED, size=8, va="bottom")
 
 
 def title(figure: Figure, text: str) -> None:
     """The plot's title, at its upper left."""
-    figure.text(0.012, 0.975, text, color=INK, size=11, weight="bold", va="top")
+    figure.text(
+        0.012, 1 - min(0.1075 / figure.get_figheight(), 0.025), text, color=INK, size=11, weight="bold", va="top"
+    )
 
 
 def blank(text: str) -> str:

@@ -4,11 +4,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from harness.core.histogram import PERCENTS, Histogram, enough_for
+from harness.core.blocks import Bounds
+from harness.core.histogram import PERCENTS, enough_for
 from harness.core.record import RunRecord, ScenarioResult, TargetResult
 from harness.core.recorder import CLOCKS
 from harness.core.verdict import Verdict
-from harness.report.units import NOTHING, bound, clean, count, duration, figure, in_unit, number, share
+from harness.report.units import (
+    MICROSECONDS,
+    NOTHING,
+    bound,
+    clean,
+    count,
+    duration,
+    figure,
+    in_unit,
+    number,
+    share,
+    span,
+    within,
+)
 
 PERCENT_LABELS: Final = (*(f"P{percent:g}" for percent in PERCENTS), "max")
 """The heads of the latency columns."""
@@ -22,11 +36,12 @@ class TargetRow:
 
     Attributes:
         value: the figure, a dash where there is none.
+        interval: its 95% interval in the unit of the figure; empty where there is none.
         target: the bound of PASS with its sign, such as "≤ 1 ms".
         critical: the bound of WARN.
         clock: the clock judged, a dash for figures that are no latencies.
         floor: the floor's figure, a dash where none was measured.
-        reasons: why the verdict is what it is.
+        reasons: why the verdict is what it is, and whether the interval leaves it open.
         hints: what to try next.
     """
 
@@ -42,6 +57,7 @@ class TargetRow:
     floor: str
     reasons: tuple[str, ...]
     hints: tuple[str, ...]
+    interval: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,10 +67,17 @@ class Cell:
     Attributes:
         text: a dash where the sample does not carry it, ">9.8 s" among requests never answered.
         note: why there is no plain figure; empty where there is one.
+        interval: the 95% interval's ends in the figure's unit, "1.17–1.31"; empty where there is none.
     """
 
     text: str
     note: str = ""
+    interval: str = ""
+
+    @property
+    def whole(self) -> str:
+        """The figure, and its interval in brackets where it has one."""
+        return f"{self.text} ({self.interval})" if self.interval else self.text
 
 
 @dataclass(frozen=True)
@@ -65,6 +88,11 @@ class ClockRow:
     samples: int
     cells: tuple[Cell, ...]
     judged: bool
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether any of its figures has one."""
+        return any(cell.interval for cell in self.cells)
 
 
 @dataclass(frozen=True)
@@ -102,6 +130,11 @@ class OperationRow:
         return f"{self.name} (floor)" if self.is_floor else self.name
 
     @property
+    def has_intervals(self) -> bool:
+        """Whether any figure of any clock has one."""
+        return any(clock.has_intervals for clock in self.clocks)
+
+    @property
     def all_answered(self) -> bool:
         """Whether every request that was due was sent and answered well."""
         return not (self.error or self.skipped or self.censored)
@@ -128,20 +161,24 @@ class HealthRow:
 
 def target_rows(record: RunRecord) -> list[TargetRow]:
     """The targets in the record's order."""
-    return [_target_row(target) for target in record.targets]
+    return [_target_row(target, record.scenario(target.scenario)) for target in record.targets]
 
 
 def operation_rows(record: RunRecord, result: ScenarioResult) -> list[OperationRow]:
     """The operations of one scenario, the floor last."""
-    # A target's result does not name its operation: beside several, none is marked as the judged one.
+    # Where a target's result does not name its operation, it is marked only where there is but one.
     alone = len([log for log in result.operations if log.name != result.floor_operation]) == 1
-    judged = judged_clocks(record, result.name) if alone else set()
-    return [_operation_row(result, log.name, judged) for log in result.operations]
+    names = ("",) if alone else ()
+    return [
+        _operation_row(result, log.name, judged_clocks(record, result.name, log.name, *names))
+        for log in result.operations
+    ]
 
 
-def judged_clocks(record: RunRecord, scenario: str) -> set[str]:
-    """The clocks by which the targets of one scenario are judged."""
-    return {t.clock for t in record.targets if t.scenario == scenario and t.clock}
+def judged_clocks(record: RunRecord, scenario: str, *operations: str) -> set[str]:
+    """The clocks by which the targets of one scenario are judged, those of the given operations or of all."""
+    own = [t for t in record.targets if t.scenario == scenario and t.clock]
+    return {t.clock for t in own if not operations or t.operation in operations}
 
 
 def notes(rows: list[OperationRow]) -> list[str]:
@@ -202,7 +239,11 @@ def service_rows(result: ScenarioResult) -> list[tuple[str, str]]:
     return rows
 
 
-def _target_row(target: TargetResult) -> TargetRow:
+def _target_row(target: TargetResult, result: ScenarioResult | None) -> TargetRow:
+    bounds = _interval(target, result)
+    per_unit = MICROSECONDS.get(target.unit, 1.0)
+    interval = within(*bounds, target.value * per_unit) if bounds and target.value is not None else ""
+    reasons = [*target.reasons, *_crossings(target, bounds)]
     return TargetRow(
         id=target.id,
         title=clean(target.title),
@@ -214,9 +255,30 @@ def _target_row(target: TargetResult) -> TargetRow:
         critical=bound(target.critical, target.unit, target.better),
         clock=target.clock or NOTHING,
         floor=in_unit(target.floor, target.unit),
-        reasons=tuple(clean(reason) for reason in target.reasons),
+        reasons=tuple(clean(reason) for reason in reasons),
         hints=tuple(clean(hint) for hint in target.hints),
+        interval=interval,
     )
+
+
+def _interval(target: TargetResult, result: ScenarioResult | None) -> Bounds | None:
+    if result is None or not target.operation or target.percentile is None or not target.clock:
+        return None
+    if target.operation not in {log.name for log in result.operations}:
+        return None
+    return result.interval(target.operation, target.clock, target.percentile)
+
+
+def _crossings(target: TargetResult, bounds: Bounds | None) -> Iterator[str]:
+    """Says so where a repetition of the run might well have had another verdict."""
+    if bounds is None or target.value is None or target.verdict in (Verdict.INVALID, Verdict.NOT_MEASURED):
+        return
+    low, high = bounds
+    each = MICROSECONDS[target.unit]
+    names = [("the target", target.target), ("the critical threshold", target.critical)]
+    crossed = [name for name, at in names if low <= at * each and (high is None or at * each < high)]
+    if crossed:
+        yield f"P{target.percentile:g} {span(low, high)}: the interval crosses {' and '.join(crossed)}"
 
 
 def _operation_row(result: ScenarioResult, name: str, judged: set[str]) -> OperationRow:
@@ -235,23 +297,20 @@ def _operation_row(result: ScenarioResult, name: str, judged: set[str]) -> Opera
         skipped=tally.skipped,
         censored=tally.censored,
         errors=tuple((clean(kind), n) for kind, n in errors),
-        clocks=tuple(
-            _clock_row(result.histogram(name, clock), clock, tally.censored, clock in judged and not is_floor)
-            for clock in CLOCKS
-        ),
+        clocks=tuple(_clock_row(result, name, clock, clock in judged and not is_floor) for clock in CLOCKS),
         verdict=said.verdict if said else None,
         reasons=tuple(clean(reason) for reason in said.reasons) if said else (),
         hints=tuple(clean(hint) for hint in said.hints) if said else (),
     )
 
 
-def _clock_row(histogram: Histogram, clock: str, censored: int, judged: bool) -> ClockRow:
-    # A request that never ended is slower than all others, but it was not sent later than they were.
-    unknown = 0 if clock == "lag" else censored
-    return ClockRow(clock, histogram.count, tuple(_cells(histogram, unknown)), judged)
+def _clock_row(result: ScenarioResult, operation: str, clock: str, judged: bool) -> ClockRow:
+    samples = result.histogram(operation, clock).count
+    return ClockRow(clock, samples, tuple(_cells(result, operation, clock)), judged)
 
 
-def _cells(histogram: Histogram, censored: int) -> Iterator[Cell]:
+def _cells(result: ScenarioResult, operation: str, clock: str) -> Iterator[Cell]:
+    histogram, censored = result.histogram(operation, clock), result.unknown_above(operation, clock)
     samples = histogram.count
     for percent in (*PERCENTS, 100.0):
         if not samples:
@@ -260,13 +319,15 @@ def _cells(histogram: Histogram, censored: int) -> Iterator[Cell]:
             yield Cell(NOTHING, f"{NOTHING} P{percent:g} needs {count(enough_for(percent))} samples")
         else:
             value = histogram.percentile(percent, unknown_above=censored)
+            bounds = result.interval(operation, clock, percent) if percent < 100 else None
+            interval = within(*bounds, histogram.max if value is None else value) if bounds else ""
             if value is None:
-                yield Cell(f">{duration(histogram.max)}", CENSORED_NOTE)
+                yield Cell(f">{duration(histogram.max)}", CENSORED_NOTE, interval)
             else:
-                yield Cell(duration(value))
+                yield Cell(duration(value), interval=interval)
 
 
 def _lag_rows(result: ScenarioResult) -> Iterator[HealthRow]:
     for log in result.operations:
-        cells = _clock_row(result.histogram(log.name, "lag"), "lag", 0, False).cells
+        cells = _clock_row(result, log.name, "lag", False).cells
         yield HealthRow(f"{log.name}: lag P99", cells[PERCENT_LABELS.index("P99")].text)

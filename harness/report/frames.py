@@ -14,11 +14,13 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from harness.core.histogram import PERCENTS, Histogram, merged
+from harness.core.histogram import PERCENTS, Histogram, enough_for, merged
 from harness.core.record import RunRecord, ScenarioResult
 from harness.core.recorder import CLOCKS, Interval
 
-SECOND_PERCENTS: Sequence[float] = (50, 99)
+SECOND_PERCENTS: Sequence[float] = (50, 90, 95, 99)
+
+_NAMES = tuple(f"p{percent:g}" for percent in SECOND_PERCENTS)
 
 
 def seconds_frame(result: ScenarioResult, clocks: Sequence[str] = CLOCKS) -> pd.DataFrame:
@@ -30,9 +32,9 @@ def seconds_frame(result: ScenarioResult, clocks: Sequence[str] = CLOCKS) -> pd.
 
     Returns:
         a frame indexed by operation and second (whole seconds since the measure phase began, negative during
-        warm-up). `completed` and `failed` count answers by when they *ended*; `<clock>_count`, `<clock>_p50`,
-        `<clock>_p99` and `<clock>_max` are of the successful requests *due* in the second, microseconds, NaN
-        where there were none. A second's P99 is of that second's few samples: a picture, not a verdict.
+        warm-up). `completed` and `failed` count answers by when they *ended*; `<clock>_count`, `<clock>_max` and one
+        column for each of SECOND_PERCENTS, such as `<clock>_p99`, are of the successful requests *due* in the second,
+        microseconds, NaN where there were none or too few to carry the percentile.
     """
     frames = {log.name: _log_frame(log.intervals, clocks) for log in result.operations}
     return pd.concat(frames, names=["operation", "second"]) if frames else _empty(clocks)
@@ -61,11 +63,13 @@ def operations_frame(record: RunRecord) -> pd.DataFrame:
 
     Returns:
         a frame indexed by scenario, operation and clock with `count`, one column for each of PERCENTS ("p50",
-        "p99.9") and `max`, microseconds. Percentiles are given whether or not the sample carries them:
-        compare `count` with `harness.core.histogram.enough_for`.
+        "p99.9") and `max`, microseconds. A percentile that the sample does not carry, or that lies among requests
+        never answered, is NaN.
     """
     rows = {
-        (result.name, log.name, clock): _summary(result.histogram(log.name, clock))
+        (result.name, log.name, clock): _summary(
+            result.histogram(log.name, clock), result.unknown_above(log.name, clock)
+        )
         for result in record.scenarios
         for log in result.operations
         for clock in CLOCKS
@@ -97,30 +101,47 @@ def _row(parts: Sequence[Interval], clocks: Sequence[str]) -> dict[str, float]:
     }
     for clock in clocks:
         histogram = merged(Histogram.decode(part.histograms[clock]) for part in parts if clock in part.histograms)
-        values = [*histogram.percentiles(SECOND_PERCENTS), histogram.max if histogram.count else None]
         row[f"{clock}_count"] = histogram.count
-        for name, value in zip(("p50", "p99", "max"), values, strict=True):
-            row[f"{clock}_{name}"] = np.nan if value is None else float(value)
+        for percent in SECOND_PERCENTS:
+            row[f"{clock}_p{percent:g}"] = _carried(histogram, percent)
+        row[f"{clock}_max"] = float(histogram.max) if histogram.count else np.nan
     return row
 
 
-def _summary(histogram: Histogram) -> list[float]:
-    known = histogram.count > 0
-    values = [np.nan if v is None else float(v) for v in histogram.percentiles(PERCENTS)]
-    return [histogram.count, *values, float(histogram.max) if known else np.nan]
+def _carried(histogram: Histogram, percent: float, unknown: int = 0) -> float:
+    """A percentile, NaN where the sample does not carry it."""
+    enough = histogram.count + unknown >= enough_for(percent)
+    value = histogram.percentile(percent, unknown_above=unknown) if enough else None
+    return np.nan if value is None else float(value)
+
+
+def _summary(histogram: Histogram, unknown: int) -> list[float]:
+    values = [_carried(histogram, percent, unknown) for percent in PERCENTS]
+    return [histogram.count, *values, float(histogram.max) if histogram.count else np.nan]
 
 
 def _columns(clocks: Sequence[str]) -> list[str]:
     return [
         "completed",
         "failed",
-        *(f"{clock}_{name}" for clock in clocks for name in ("count", "p50", "p99", "max")),
+        *(f"{clock}_{name}" for clock in clocks for name in ("count", *_NAMES, "max")),
     ]
 
 
 def _empty(clocks: Sequence[str]) -> pd.DataFrame:
     index = pd.MultiIndex.from_arrays([[], []], names=["operation", "second"])
     return pd.DataFrame(columns=_columns(clocks), index=index, dtype=float)
+
+
+def tail(frame: pd.DataFrame, clock: str = "response") -> str:
+    """The column of the highest percentile that at least half of the seconds with answers carry, "max" for none.
+
+    Returns:
+        "p99", "p95" or "p90", or "max": prefix it with a clock.
+    """
+    answered = int((frame[f"{clock}_count"] > 0).sum())
+    names = (name for name in reversed(_NAMES) if name != "p50")
+    return next((name for name in names if frame[f"{clock}_{name}"].notna().sum() * 2 >= max(answered, 1)), "max")
 
 
 def names_without_floor(result: ScenarioResult) -> list[str]:

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from harness import __version__
 from harness.core.record import RunRecord
-from harness.report import pressure, provenance, words
+from harness.report import beside, pressure, provenance, words
 from harness.report.figures import (
     PERCENT_LABELS,
     health_rows,
@@ -57,6 +57,9 @@ def _scenario(record: RunRecord, name: str) -> dict[str, object]:
         "notes": notes(rows),
         "health": health_rows(result),
         "service": service_rows(result),
+        "said": beside.said(result),
+        "worst": beside.worst(result),
+        "tables": beside.tables(result),
     }
 
 

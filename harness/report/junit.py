@@ -5,7 +5,7 @@ from typing import Final
 
 from harness.core.record import RunRecord, ScenarioResult
 from harness.core.verdict import Verdict
-from harness.report import words
+from harness.report import beside, words
 from harness.report.figures import PERCENT_LABELS, OperationRow, TargetRow, operation_rows, target_rows
 from harness.report.units import NOTHING, clean
 
@@ -53,6 +53,7 @@ def _run(record: RunRecord) -> ET.Element:
         "command": words.command(record),
         "membench": record.provenance.membench,
         "git_revision": record.provenance.git_revision,
+        "calmed": "; ".join(record.calmed),
     }
     _properties(suite, properties)
     case = _case(suite, "verdict", "membench.run", sum(result.seconds for result in record.scenarios))
@@ -83,6 +84,7 @@ def _targets(record: RunRecord) -> ET.Element:
             "better": target.better,
             "clock": target.clock,
             "floor": "" if target.floor is None else repr(target.floor),
+            "interval": row.interval,
         }
         properties |= {f"{row.id}.{name}": value for name, value in figures.items() if value}
     _properties(suite, properties)
@@ -96,7 +98,8 @@ def _targets(record: RunRecord) -> ET.Element:
 def _judge(case: ET.Element, row: TargetRow) -> None:
     clock = f" on the {row.clock} clock" if row.clock != NOTHING else ""
     floor = f", floor {row.floor}" if row.floor != NOTHING else ""
-    figure = f"{row.title}: {row.value}{clock} (target {row.target}, critical {row.critical}{floor})"
+    interval = f" (95% CI {row.interval})" if row.interval else ""
+    figure = f"{row.title}: {row.value}{interval}{clock} (target {row.target}, critical {row.critical}{floor})"
     said = [figure, *row.reasons, *(f"Try: {hint}" for hint in row.hints)]
     if kind := _OUTCOMES.get(row.verdict):
         _outcome(case, kind, str(row.verdict), said)
@@ -113,10 +116,12 @@ def _scenario(record: RunRecord, result: ScenarioResult) -> ET.Element:
         properties |= {f"{row.name}.{name}": str(number) for name, number in fates.items()}
         for clock in row.clocks:
             for label, cell in zip(PERCENT_LABELS, clock.cells, strict=True):
-                properties[f"{row.name}.{clock.clock}.{label}"] = cell.text
+                properties[f"{row.name}.{clock.clock}.{label}"] = cell.whole
+    properties |= dict(beside.properties(result))
     _properties(suite, properties)
     case = _case(suite, "ran to its end", f"membench.{result.name}", result.seconds)
-    said = [words.repetition(result), *(row.fate for row in rows)]
+    said = [words.repetition(result), *beside.said(result), *(row.fate for row in rows), *beside.worst(result)]
+    said += [beside.drift(one) for one in result.drifts]
     for row in rows:
         if row.verdict is not None:
             _judge_operation(_case(suite, row.name, f"membench.{result.name}", result.seconds), row)

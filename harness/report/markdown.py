@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterable, Mapping
 
 from harness.core.record import RunRecord, ScenarioResult
-from harness.report import pressure, words
+from harness.report import beside, pressure, words
 from harness.report.figures import (
     PERCENT_LABELS,
+    OperationRow,
     health_rows,
     notes,
     operation_rows,
@@ -70,7 +71,18 @@ def _targets(record: RunRecord) -> list[str]:
     if not rows:
         return []
     heads = ["Target", "Verdict", "Figure", "Target", "Critical", "Clock", "Floor"]
-    cells = ((r.title, r.verdict, r.value, r.target, r.critical, r.clock, r.floor) for r in rows)
+    cells = (
+        (
+            r.title,
+            r.verdict,
+            f"{r.value} ({r.interval})" if r.interval else r.value,
+            r.target,
+            r.critical,
+            r.clock,
+            r.floor,
+        )
+        for r in rows
+    )
     lines = ["## Targets", "", *_table(heads, cells, left=2)]
     for row in rows:
         said = [*row.reasons, *(f"Try: {hint}" for hint in row.hints)]
@@ -84,6 +96,8 @@ def _scenario(record: RunRecord, result: ScenarioResult, plots: Mapping[str, str
     lines = [f"## {escape(result.scenario.title)}", "", escape(result.scenario.description), ""]
     lines += [f"{escape(words.load(result.scenario))}; {words.phases(result)}.", ""]
     lines += _quoted([words.repetition(result)] if result.attempt > 1 else [])
+    lines += [f"- {escape(line)}" for line in [*beside.said(result), " ".join(beside.worst(result))] if line]
+    lines += [""]
     heads = ["Operation", "Clock", "Due/s", "Done/s", "Ok", "Failed", "Skipped", "Censored", *PERCENT_LABELS]
     cells = []
     for row in rows:
@@ -93,17 +107,21 @@ def _scenario(record: RunRecord, result: ScenarioResult, plots: Mapping[str, str
                 head = [row.label, clock.clock, row.offered, row.achieved, *counts]
             else:
                 head = ["", clock.clock, *[""] * 6]
-            cells.append([*head, *(cell.text for cell in clock.cells)])
+            cells.append([*head, *(cell.whole for cell in clock.cells)])
     lines += _table(heads, cells, left=2)
-    lines += [escape("; ".join(notes(rows))), ""]
+    lines += [escape("; ".join([*_brackets(rows), *notes(rows)])), ""]
     lines += [f"- {escape(row.fate)}" for row in rows if not row.all_answered]
     for row in rows:
-        if row.reasons:
-            lines.append(f"- **{escape(row.label)}** ({row.verdict}): {escape('; '.join(row.reasons))}")
+        reasons = [*row.reasons, *(f"Try: {hint}" for hint in dict.fromkeys(row.hints))]
+        if reasons:
+            lines.append(f"- **{escape(row.label)}** ({row.verdict}): {escape('; '.join(reasons))}")
     lines += [""]
     lines += _picture(plots, f"{result.name}-percentiles", f"{result.name}: latency by percentile")
     lines += _picture(plots, f"{result.name}-timeline", f"{result.name}: every second")
-    lines += _picture(plots, f"{result.name}-pool", f"{result.name}: connection pool")
+    lines += _picture(plots, f"{result.name}-telemetry", f"{result.name}: what happened beside it")
+    for table in beside.tables(result):
+        inside = [*_table(table.heads, table.rows, left=table.left), *([escape(table.note), ""] if table.note else [])]
+        lines += _folded(table.title, inside)
     health = [(row.name, f"{row.value}{f': {row.trouble}' if row.trouble else ''}") for row in health_rows(result)]
     facts_of_service = service_rows(result)
     return [
@@ -117,6 +135,11 @@ def _pressure(record: RunRecord) -> list[str]:
     if not rows:
         return []
     return [f"## {pressure.TITLE}", "", *_table(pressure.HEADS, rows, left=2), pressure.NOTE, ""]
+
+
+def _brackets(rows: Iterable[OperationRow]) -> list[str]:
+    shown = any(row.has_intervals for row in rows)
+    return ["in brackets: the 95% CI, in the figure's unit"] if shown else []
 
 
 def _micro(record: RunRecord) -> list[str]:

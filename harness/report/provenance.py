@@ -19,6 +19,7 @@ def facts(record: RunRecord) -> list[Fact]:
         ("membench", origin.membench),
         ("Git revision", f"{origin.git_revision}{dirty}" if origin.git_revision else "none"),
         ("Python", origin.python),
+        *(("Calmed for the run", step) for step in record.calmed),
         *((_title(name), _machine(value)) for name, value in origin.machine.items()),
     ]
     return [(clean(name), clean(value)) for name, value in rows]

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from harness.core.record import RunRecord, ScenarioResult
 from harness.core.verdict import Verdict
-from harness.report import pressure, words
+from harness.report import beside, pressure, words
 from harness.report.figures import (
     PERCENT_LABELS,
     OperationRow,
@@ -77,6 +77,9 @@ class _Printer:
             self._scenario(result, verbose)
         self._pressure()
         self._micro()
+        if calmed := beside.calmed(record):
+            self.line()
+            self.line(calmed)
         self._footnotes()
         self.line()
         self.line(f"Next: {words.next_step(record)}", "bold")
@@ -139,6 +142,10 @@ class _Printer:
         self.line(f"{words.load(result.scenario)}; {words.phases(result)}")
         if repetition := words.repetition(result):
             self.line(repetition, "yellow")
+        for line in beside.said(result):
+            self.line(
+                line, "yellow" if result.warmup and not result.warmup.steady and line == beside.warmup(result) else ""
+            )
         rows = operation_rows(self.record, result)
         table = self.table("operation", "clock", "due/s", "done/s", *PERCENT_LABELS, left=2)
         for row in rows:
@@ -147,6 +154,14 @@ class _Printer:
         self.signs += [note for note in notes(rows) if note not in self.signs]
         for row in rows:
             self.line(f"{row.fate}{self._said_of(row, result)}", "" if row.all_answered else "yellow")
+        if not self.wide:
+            self._intervals(rows)
+        if verbose or beside.unusual(result):
+            for line in beside.worst(result):
+                self.line(line)
+        for one in result.drifts:
+            if verbose or one.significant:
+                self.line(beside.drift(one), "yellow" if one.significant else "")
         if verbose:
             self._health(result)
 
@@ -154,8 +169,11 @@ class _Printer:
         if row.verdict in (None, Verdict.PASS):
             return ""
         # What a target of the scenario has said already is not said again.
-        known = {r for target in target_rows(self.record) if target.scenario == result.name for r in target.reasons}
+        own = [target for target in target_rows(self.record) if target.scenario == result.name]
+        known = {reason for target in own for reason in target.reasons}
+        tried = {hint for target in own for hint in target.hints}
         fresh = [reason for reason in row.reasons if reason not in known]
+        fresh += [f"Try: {hint}" for hint in dict.fromkeys(row.hints) if hint not in tried]
         mark = f" {self.mark(f'{result.name}, {row.label}: ' + '; '.join(fresh))}" if fresh else ""
         return f": {row.verdict}{mark}"
 
@@ -165,7 +183,18 @@ class _Printer:
             if not (first or verbose or clock.judged):
                 continue
             head = [row.label, clock.clock, row.offered, row.achieved] if first else ["", clock.clock, "", ""]
-            self.row(table, *head, *(cell.text for cell in clock.cells), style="dim" if row.is_floor else "")
+            style = "dim" if row.is_floor else ""
+            self.row(table, *head, *(cell.text for cell in clock.cells), style=style)
+            if self.wide and clock.has_intervals:
+                self.row(table, "", "95% CI", "", "", *(cell.interval for cell in clock.cells), style="dim")
+
+    def _intervals(self, rows: list[OperationRow]) -> None:
+        # Too narrow for a row below the figures.
+        for row in rows:
+            cells = zip(PERCENT_LABELS, row.clocks[0].cells, strict=True)
+            parts = [f"{label} {cell.interval} {cell.text.split(' ')[-1]}" for label, cell in cells if cell.interval]
+            if parts:
+                self.line(f"{row.label}, 95% CI: {', '.join(parts)}", "dim")
 
     def _health(self, result: ScenarioResult) -> None:
         table = self.table("generator and service", "figure", left=2)

@@ -11,11 +11,12 @@ from matplotlib.ticker import MaxNLocator
 from harness.core.record import ScenarioResult
 from harness.core.scenario import OpenArrivals, Piece
 from harness.report import canvas
-from harness.report.frames import names_without_floor, total_frame
+from harness.report.frames import names_without_floor, tail, total_frame
 from harness.report.units import count, offered, seconds
 
-_LATENCY = (("max", 0.8, "#56b4e9"), ("p99", 1.8, "#0072b2"), ("p50", 1.8, "#20262e"))
 _LAG = "#cc79a7"
+_MAX = "#56b4e9"
+_TAIL = "#0072b2"
 _DONE = "#009e73"
 _FAILED = "#d55e00"
 
@@ -23,9 +24,9 @@ _FAILED = "#d55e00"
 def timeline_plot(result: ScenarioResult) -> str:
     """SVG of one scenario over time, all operations but the floor taken together.
 
-    Above: P50, P99 and maximum of response of the requests *due* in each second, and the P99 of the generator's lag,
-    so that a reader sees who was slow. Below: requests that *ended* in each second, well or badly. Warm-up and drain
-    are shaded.
+    Above: the maximum, the median and the highest percentile that a second carries, of the response of the requests
+    *due* in each second, and the generator's lag and the floor beside them, so that a reader sees who was slow.
+    Below: requests that *ended* in each second, well or badly. Warm-up and drain are shaded.
     """
     names = names_without_floor(result)
     frame = total_frame(result, names, ("response", "lag")) if names else pd.DataFrame()
@@ -35,7 +36,7 @@ def timeline_plot(result: ScenarioResult) -> str:
     def paint(figure: Figure) -> None:
         upper = figure.add_axes((0.09, 0.46, 0.76, 0.44))
         lower = figure.add_axes((0.09, 0.155, 0.76, 0.25), sharex=upper)
-        _latency(upper, frame)
+        _latency(upper, frame, _floor(result))
         _throughput(lower, frame, result)
         for axes in (upper, lower):
             _shade(axes, frame, result, labelled=axes is upper)
@@ -47,27 +48,64 @@ def timeline_plot(result: ScenarioResult) -> str:
     return canvas.drawn(paint, 8.6, 4.9)
 
 
-def _latency(axes: Axes, frame: pd.DataFrame) -> None:
+def _floor(result: ScenarioResult) -> pd.DataFrame:
+    name = result.floor_operation
+    return total_frame(result, [name], ("response",)) if name else pd.DataFrame()
+
+
+def _latency(axes: Axes, frame: pd.DataFrame, floor: pd.DataFrame) -> None:
     axes.set_xlim(float(frame.index.min()), float(frame.index.max()) + 1)
-    columns = [f"response_{name}" for name, _, _ in _LATENCY] + ["lag_p99"]
-    values = frame[columns].to_numpy(dtype=np.float64)
-    if not np.isfinite(values).any():
-        axes.text(0.5, 0.5, "no request was answered", transform=axes.transAxes, ha="center", color=canvas.MUTED)
-        axes.set_yticks([])
-        return
-    values = np.maximum(values, 1.0)
-    canvas.duration_axis(axes, float(np.nanmin(values)) / 1.4, float(np.nanmax(values)) * 1.4)
-    x = _middle(frame)
-    ends = []
-    for column, (name, width, colour) in enumerate([*_LATENCY, ("lag p99", 0.9, _LAG)]):
-        y = values[:, column]
-        axes.plot(x, y, color=colour, lw=width, marker="o" if len(x) < 40 else "", ms=width * 1.6)
-        known = y[np.isfinite(y)]
-        if known.size:
-            ends.append((float(known[-1]), name.replace("p", "P", 1) if name != "lag p99" else "lag P99", colour))
-    # Upwards, so that of two lines that end together the higher one keeps the higher name.
-    canvas.label_ends(axes, ends[::-1])
     axes.set_title("response by when it was due", loc="left", size=8.5, color=canvas.MUTED, pad=3)
+    ends = latency_lines(axes, frame, floor=floor)
+    if ends:
+        canvas.label_ends(axes, ends)
+        return
+    axes.text(0.5, 0.5, "no request was answered", transform=axes.transAxes, ha="center", color=canvas.MUTED)
+    axes.set_yticks([])
+
+
+def latency_lines(
+    axes: Axes, frame: pd.DataFrame, *, median: bool = True, floor: pd.DataFrame | None = None
+) -> list[tuple[float, str, str]]:
+    """Draw the response and lag of each second, on a log axis that holds them all.
+
+    A second's percentile is drawn only where the second has enough requests to carry it, so that most have a
+    maximum and a P90 or P95.
+
+    Args:
+        axes: with the limits of its x axis set.
+        frame: as `total_frame` gives it.
+        median: whether the P50 is drawn.
+        floor: the same frame of the no-op operation, where there is one.
+
+    Returns:
+        what `canvas.label_ends` needs to name them, lowest first; none where no request was answered.
+    """
+    high = tail(frame)
+    lines = [(frame["response_max"], "max", 0.8, _MAX)]
+    lines += [(frame[f"response_{high}"], _spoken(high), 1.8, _TAIL)] if high != "max" else []
+    lines += [(frame["response_p50"], "P50", 1.8, canvas.INK)] if median else []
+    lines.append((frame[f"lag_{high}"], f"lag {_spoken(high)}", 0.9, _LAG))
+    if floor is not None and not floor.empty:
+        lines.append((floor[f"response_{high}"], f"floor {_spoken(high)}", 1.0, canvas.FLOOR))
+    known = np.concatenate([values.dropna().to_numpy(dtype=np.float64) for values, *_ in lines])
+    if not known.size:
+        return []
+    known = np.maximum(known, 1.0)
+    canvas.duration_axis(axes, float(known.min()) / 1.4, float(known.max()) * 1.4)
+    ends = []
+    for values, name, width, colour in lines:
+        y = np.maximum(values.to_numpy(dtype=np.float64), 1.0)
+        axes.plot(_middle(values), y, color=colour, lw=width, marker="o" if len(y) < 40 else "", ms=width * 1.6)
+        found = y[np.isfinite(y)]
+        if found.size:
+            ends.append((float(found[-1]), name, colour))
+    # Upwards, so that of two lines that end together the higher one keeps the higher name.
+    return ends[::-1]
+
+
+def _spoken(column: str) -> str:
+    return column.replace("p", "P", 1)
 
 
 def _throughput(axes: Axes, frame: pd.DataFrame, result: ScenarioResult) -> None:
@@ -116,7 +154,7 @@ def _shade(axes: Axes, frame: pd.DataFrame, result: ScenarioResult, *, labelled:
 def _caption(result: ScenarioResult, names: list[str]) -> str:
     skipped = sum(log.tally.skipped for log in result.operations)
     said = [f"{', '.join(names)} together." if len(names) > 1 else ""]
-    said.append("A second holds few samples: its P99 is a picture, not a verdict.")
+    said.append("Of each second the highest percentile that its requests carry.")
     if skipped:
         said.append(f"{count(skipped)} requests were skipped.")
     if result.status != "complete":
@@ -124,6 +162,6 @@ def _caption(result: ScenarioResult, names: list[str]) -> str:
     return " ".join(part for part in said if part)
 
 
-def _middle(frame: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _middle(frame: "pd.DataFrame | pd.Series[float]") -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     middle: np.ndarray[tuple[int], np.dtype[np.float64]] = frame.index.to_numpy(dtype=np.float64) + 0.5
     return middle

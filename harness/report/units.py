@@ -45,12 +45,37 @@ def duration(microseconds: float | None, digits: int = 3) -> str:
         return NOTHING
     if microseconds == 0:
         return "0 µs"
-    # Rounded first, so that 999.7 µs becomes 1.00 ms and not 1,000 µs.
-    size = abs(float(f"{microseconds:.{digits - 1}e}"))
-    factor, unit = next((s for s in reversed(_SCALES) if size >= s[0]), _SCALES[0])
+    factor, unit = _scale(microseconds, digits)
     if unit == "µs" and float(microseconds).is_integer():
         return f"{microseconds:.0f} µs"
     return f"{number(microseconds / factor, digits)} {unit}"
+
+
+def within(low: float, high: float | None, figure: float) -> str:
+    """The ends of an interval in the unit that `duration` gives the figure, to stand beside it: "1.17–1.31".
+
+    Args:
+        low: microseconds.
+        high: microseconds; None, for an end beyond all that was seen, gives "≥1.17".
+        figure: microseconds.
+    """
+    factor = _scale(figure)[0]
+    ends = [_end(low, factor), "" if high is None else _end(high, factor)]
+    return f"{ends[0]}–{ends[1]}" if ends[1] else f"≥{ends[0]}"
+
+
+def span(low: float, high: float | None) -> str:
+    """An interval by itself: "7.10 to 12.0 ms", "980 µs to 1.31 ms", "at least 7.10 ms"."""
+    if high is None:
+        return f"at least {duration(low)}"
+    first, last = duration(low), duration(high)
+    same = first.split(" ")[-1] == last.split(" ")[-1]
+    return f"{first.rsplit(' ', 1)[0] if same else first} to {last}"
+
+
+def quantity(value: float, unit: str) -> str:
+    """A figure with whatever unit it was read in: "12.4 MiB", "99.1%", "40/s"."""
+    return in_unit(value, unit) if unit in ("ms", "s") else _with_unit(number(value), unit).rstrip()
 
 
 def seconds(value: float | None) -> str:
@@ -110,6 +135,17 @@ def figure(value: float | None, unit: str, bounds: tuple[float, ...]) -> str:
 def clean(text: str) -> str:
     """Text without the control characters that XML forbids and that would steer a terminal."""
     return _ILLEGAL.sub("", text)
+
+
+def _scale(microseconds: float, digits: int = 3) -> tuple[float, str]:
+    # Rounded first, so that 999.7 µs becomes 1.00 ms and not 1,000 µs.
+    size = abs(float(f"{microseconds:.{digits - 1}e}"))
+    return next((s for s in reversed(_SCALES) if size >= s[0]), _SCALES[0])
+
+
+def _end(microseconds: float, factor: float) -> str:
+    whole = factor == 1 and float(microseconds).is_integer()
+    return f"{microseconds:,.0f}" if whole else number(microseconds / factor)
 
 
 def _plain(value: float) -> str:

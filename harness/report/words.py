@@ -29,6 +29,11 @@ GLOSSARY: Final = (
         "Open: requests come at planned times. Closed: users wait for an answer, think, ask.",
     ),
     ("P99", "99% of the requests were at least this fast. Shown only where ten samples lie beyond it."),
+    (
+        "95% CI",
+        "Where a percentile may lie, were the phase measured again just so: from its seconds, drawn anew in blocks.",
+    ),
+    ("worst second", "The second in which a request was due that waited longest of all."),
     ("censored", "Sent, but not answered by the end of the drain: slower than anything recorded."),
     ("skipped", "Due, but not sent, since too many were in flight. A figure with skips cannot pass."),
     ("PASS", "The target is met."),
@@ -134,7 +139,7 @@ def _stages(scenario: Scenario, arrivals: OpenArrivals) -> str:
 
 def phases(result: ScenarioResult) -> str:
     """The phases that it really had, in words."""
-    warmup = result.scenario.phases.warmup
+    warmup = result.warmup.seconds if result.warmup else result.scenario.phases.warmup
     planned = result.scenario.phases.measure
     cut = f" of {seconds(planned)}" if result.status != "complete" else ""
     pressed = f"; pressure on the host: {clean(result.pressure)}" if result.pressure else ""

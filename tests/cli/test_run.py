@@ -39,7 +39,8 @@ def test_somebody_elses_service(membench: Membench, fake_service: Callable[..., 
     response = noop["response"]
     assert isinstance(response, dict)
     assert response["count"] == 1000
-    assert 0 < response["p50"] <= response["p95"] <= response["p99"] <= response["p999"] <= response["max"]
+    assert 0 < response["p50"] <= response["p95"] <= response["p99"] <= response["max"]
+    assert response["p999"] is None  # a thousand requests do not carry it
     assert sum(histogram.count for tag, histogram in read_hlog(folder / "noop.noop.hlog") if tag == "service") == 1000
     assert membench.left_behind() == []
 

@@ -1,27 +1,29 @@
 import msgspec
 import pytest
 
+from harness.core.readings import Sample, Series, Telemetry
 from harness.core.verdict import Verdict
 from harness.report.canvas import short, spread
 from harness.report.glance import badness
+from harness.report.panels import panels
 from harness.report.percentiles import percentile_plot
-from harness.report.plots import all_plots, pool_plot
+from harness.report.plots import all_plots, telemetry_plot
 from harness.report.timeline import timeline_plot
 
 from .conftest import target
 
 
-def test_each_scenario_has_its_plots_and_the_pool_only_where_it_was_read(healthy):
+def test_each_scenario_has_its_plots_and_telemetry_only_where_it_was_read(healthy):
     names = {
         f"{name}-{kind}" for name in ("working_access", "warm_query", "mixed") for kind in ("percentiles", "timeline")
     }
-    assert set(all_plots(healthy)) == {"targets", "mixed-pool", *names}
+    assert set(all_plots(healthy)) == {"targets", "mixed-telemetry", *names}
 
 
 def test_nothing_to_draw_says_so(hopeless, healthy):
     assert "no request was answered" in percentile_plot(hopeless, hopeless.scenarios[0])
     assert "no request was answered" in timeline_plot(hopeless.scenarios[0])
-    assert "tells nothing of its pool" in pool_plot(healthy.scenario("warm_query"))
+    assert "nothing was read beside it" in telemetry_plot(healthy.scenario("warm_query"))
 
 
 def test_thresholds_are_labelled_with_the_clock_that_is_judged(healthy, failing):
@@ -65,3 +67,19 @@ def test_labels_are_moved_apart_and_keep_their_order():
     places = spread([0.5, 0.51, 0.1], 0.1)
     assert places[1] - places[0] == pytest.approx(0.1)
     assert places[2] < places[0]
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "unit", "title"),
+    [
+        ("postgres", "blocks found in shared buffers", "%", "PostgreSQL: pages found in shared buffers, %"),
+        ("postgres", "blocks read", "1/s", "PostgreSQL: other, per second"),
+        ("postgres", "backends waiting for a lock", "", "PostgreSQL: backends"),
+        ("service", "memories not yet indexed", "", "Service: queues"),
+        ("host", "core 0", "%", "Host: CPU, %"),
+    ],
+)
+def test_a_series_stands_beside_what_it_is_compared_with(healthy, group, name, unit, title):
+    read = Telemetry(series=[Series(group, name, unit, [Sample(0.0, 1.0)])])
+    (panel,) = panels(msgspec.structs.replace(healthy.scenario("warm_query"), telemetry=read))
+    assert panel.title == title
