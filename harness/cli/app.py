@@ -87,6 +87,14 @@ def run(
     questions: Annotated[
         Path | None, typer.Option(help="JSON lines of questions to search for.", rich_help_panel="Data")
     ] = None,
+    steady: Annotated[
+        bool,
+        typer.Option(
+            "--steady",
+            help="Calm the host for the run: no core sleeps, and from four cores on generator, service and PostgreSQL "
+            "keep to cores of their own. Undone afterwards; the report says what was done.",
+        ),
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="The run's folder. [default: results/runs/<time>-<what>]")] = None,
 ) -> None:
     """Bring up a memory service, load it, and judge it against the targets.
@@ -117,6 +125,7 @@ def run(
         questions=questions,
         out=out or RUNS / f"{now:%Y%m%d-%H%M%S}-{what[:40]}",
         command=["membench", *sys.argv[1:]],
+        steady=steady,
     )
     folders.prepare(options.out)
     raise typer.Exit(_run(options))

@@ -29,6 +29,7 @@ class RunOptions:
         questions: file of questions.
         out: the run's folder.
         command: the command line.
+        steady: whether the host is calmed for the run.
     """
 
     scenarios: list[Scenario]
@@ -42,6 +43,7 @@ class RunOptions:
     questions: Path | None
     out: Path
     command: list[str]
+    steady: bool = False
 
 
 def choose(

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import scenarios
+from harness.cli.calming import calmed
 from harness.cli.display import Display
 from harness.cli.interrupt import Interrupts
 from harness.cli.options import RunOptions
@@ -107,7 +108,7 @@ class Session:
         if self.options.url is not None:
             url = self.options.url.rstrip("/")
             self.record.system = System(url=url, service=_service_name(url))
-            with Ledger() as ledger:
+            with Ledger() as ledger, calmed(self.options, self.record, ledger, self._display.step) as self._pin:
                 yield url, ledger, None
             return
         with Stack(self.options.postgres, say=self._display.step) as stack:
@@ -120,7 +121,8 @@ class Session:
                 pgvector_version=postgres.pgvector,
                 settings=postgres.settings,
             )
-            yield stack.service.url, stack.ledger, postgres.url
+            with calmed(self.options, self.record, stack.ledger, self._display.step, stack) as self._pin:
+                yield stack.service.url, stack.ledger, postgres.url
             self._display.step("taking the system down")
 
     def _corpus(self) -> Corpus:
@@ -187,6 +189,7 @@ class Session:
         # An interrupt ends the load process early and in good order; it still reports what it has.
         with self._interrupts.passed_to(process.interrupt), process:
             try:
+                self._pin(process.pid)
                 for line in process.lines():
                     if not isinstance(line, PhaseChange):
                         self._display.load(scenario.name, line)
@@ -241,6 +244,8 @@ def _result(
             max_in_flight=report.max_in_flight,
             steal=stolen,
             max_rss_mib=round(report.max_rss_mib, 1),
+            clock_shift=report.clock_shift,
+            suspended=report.suspended,
         ),
         service=readings,
         failure=failure,

@@ -20,6 +20,7 @@ def facts(record: RunRecord) -> list[Fact]:
         ("Git revision", f"{origin.git_revision}{dirty}" if origin.git_revision else "none"),
         ("Python", origin.python),
         *((_title(name), _machine(value)) for name, value in origin.machine.items()),
+        *(("Calmed (--steady)", sentence) for sentence in record.calmed),
     ]
     return [(clean(name), clean(value)) for name, value in rows]
 
