@@ -42,10 +42,17 @@ class Connection(asyncio.Protocol):
         if not path.startswith(self.options.root.encode()):
             status = 404
         body = b'{"status":"healthy","version":"fake"}'
-        self.transport.write(  # type: ignore[attr-defined]
-            b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nServer-Timing: total;dur=0.500\r\n"
-            b"Content-Length: %d\r\n\r\n%s" % (status, len(body), body)
+        timing = b"" if self.options.untimed else b"Server-Timing: total;dur=0.500\r\n"
+        answer = b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s" % (
+            status,
+            timing,
+            len(body),
+            body,
         )
+        if self.options.delay:
+            asyncio.get_running_loop().call_later(self.options.delay, self.transport.write, answer)
+        else:
+            self.transport.write(answer)
 
     def misbehave(self) -> None:
         now = time.monotonic()
@@ -71,5 +78,7 @@ if __name__ == "__main__":
     parser.add_argument("--status", type=int, default=200)
     parser.add_argument("--hang-up", action="store_true", help="close every connection instead of answering")
     parser.add_argument("--root", default="")
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument("--untimed", action="store_true", help="no Server-Timing")
     parser.add_argument("--sick", action="store_true", help="health answers --status too")
     uvloop.run(serve(parser.parse_args()))

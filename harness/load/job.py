@@ -76,6 +76,8 @@ class LoadReport(Struct):
         problem: what went wrong in the generator itself; empty when nothing.
         cpu: highest share of one core in any second of the measure phase.
         cpu_mean: its mean.
+        clock_shift: seconds that the wall clock gained on the monotonic one over the measure phase.
+        suspended: seconds that the host slept during it.
     """
 
     operations: list[OperationLog]
@@ -87,6 +89,8 @@ class LoadReport(Struct):
     cpu_mean: float
     max_in_flight: int
     max_rss_mib: float
+    clock_shift: float = 0.0
+    suspended: float = 0.0
 
 
 def encode_line(line: Line) -> bytes:

@@ -21,6 +21,7 @@ from harness.core.plan import Plans, plan_open
 from harness.core.recorder import OperationRecorder
 from harness.core.scenario import ClosedArrivals, OpenArrivals
 from harness.core.tape import Request, read_tape
+from harness.load.clocks import ClockWatch
 from harness.load.job import JOB_FILE, REPORT_FILE, LoadJob, LoadReport, PhaseChange, Progress, encode_line
 from harness.load.users import ClosedUser, OpenUser, RecordedUser, Session
 
@@ -42,6 +43,7 @@ class Run:
         self.measure_start = self.start + round(phases.warmup * 1e9)
         self.measure_end = self.measure_start + round(phases.measure * 1e9)
         self.interrupted = False
+        self.clock_shift = self.suspended = 0.0
         self.watch = _Watch()
         measure = (self.measure_start, self.measure_end)
         self.session = Session(
@@ -98,7 +100,9 @@ class Run:
         # 100 users within a second: the guide's load begins at full strength, the warm-up absorbs it.
         runner.start(count, spawn_rate=max(count, 1))
         self._phase("warm-up", self.start, self.measure_start)
+        clocks = ClockWatch()
         self._phase("measure", self.measure_start, None)
+        self.clock_shift, self.suspended = clocks.shift(), clocks.suspended()
         drain = INTERRUPTED_DRAIN if self.interrupted else self.job.scenario.phases.drain
         self._phase("drain", self.measure_end, self.measure_end + round(drain * 1e9), until_idle=True)
         self.session.tell_locust(environment)
@@ -111,6 +115,11 @@ class Run:
         """What was measured."""
         if self.plans is not None and not (self.session.finished or self.interrupted):
             self.session.problem = self.session.problem or "the plan was not offered to its end in time"
+        # A request that ended without a record would else pass for one that the service never answered.
+        under_way = sum(recorder.sent - recorder.finished for recorder in self.session.recorders)
+        if under_way > self.session.in_flight:
+            lost = under_way - self.session.in_flight
+            self.session.problem = self.session.problem or f"{lost} requests ended but were not recorded"
         seconds = max(self.measure_end - self.measure_start, 0) / 1e9
         began = time.time() - (time.perf_counter_ns() - self.measure_start) / 1e9
         return LoadReport(
@@ -123,6 +132,8 @@ class Run:
             cpu_mean=float(np.mean(self.watch.measured)) if self.watch.measured else 0.0,
             max_in_flight=self.session.max_in_flight,
             max_rss_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            clock_shift=self.clock_shift,
+            suspended=self.suspended,
         )
 
     def _phase(self, name: Any, begin: int, end: int | None, *, until_idle: bool = False) -> None:
