@@ -4,6 +4,7 @@ What cannot be caused is injected as deep down as can be: clocks that are set an
 the load process's own interpreter, steal into the kernel's counters as they are read.
 """
 
+import contextlib
 import os
 import signal
 import threading
@@ -131,15 +132,19 @@ def test_a_healthy_run_is_judged_and_what_it_cannot_tell_is_invalid(
 
 
 def test_a_service_that_freezes_over_the_cap(measure: Measure, fake_service: Callable[..., str]) -> None:
-    result = measure(fake_service("--freeze", 1.2, "--at", 1), asking(150, cap=60, floor=True))
+    result = measure(fake_service("--freeze", 1.2, "--at", 1), asking(150, 3.0, cap=100, floor=True))
     tally = result.operation(OPERATION).tally
     judged = judge_operation(result, result.operation(OPERATION))
     assert judged.verdict == Verdict.INVALID
-    assert f"{tally.skipped} of 300 requests were not sent: too many were in flight" in judged.reasons
+    assert f"{tally.skipped} of 450 requests were not sent: too many were in flight" in judged.reasons
     assert tally.skipped
     if list(doubt.of_lag(result, OPERATION)):
-        pytest.skip("other work kept the generator from its plan, so the floor is not looked at")
-    invalid(result, "the no-op endpoint stalled as well (P90", of=target(floor=True, target=10.0, critical=20.0))
+        pytest.skip(f"other work, so the floor is not looked at: {judged.reasons}")
+    invalid(
+        result,
+        "the no-op endpoint stalled as well (P95",
+        of=target(percentile=95.0, floor=True, target=10.0, critical=20.0),
+    )
 
 
 def test_a_generator_that_freezes(measure: Measure, fake_service: Callable[..., str]) -> None:
@@ -155,9 +160,13 @@ def test_a_generator_that_freezes(measure: Measure, fake_service: Callable[..., 
 
 
 def test_a_generator_out_of_cpu(measure: Measure, fake_service: Callable[..., str]) -> None:
-    result = measure(fake_service(), asking(6000, cap=64, drain=0.1))
+    def first(process: LoadProcess) -> None:
+        with contextlib.suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, process.pid, -15)  # before the tests' neighbours
+
+    result = measure(fake_service(), asking(8000, 4.0, cap=1024, drain=0.1), during=first)
     if result.generator.cpu_mean <= doubt.CPU_BOUND:
-        pytest.skip("other work kept the generator from a whole core")
+        pytest.skip(f"other work left the generator {result.generator.cpu_mean:.0%} of a core")
     invalid(result, "the generator used", "% of its core")
 
 
