@@ -110,6 +110,14 @@ def run(
     questions: Annotated[
         Path | None, typer.Option(help="JSON lines of questions to search for.", rich_help_panel="Data")
     ] = None,
+    steady: Annotated[
+        bool,
+        typer.Option(
+            "--steady",
+            help="Calm the host for the run: no core sleeps, and from four cores on generator, service and PostgreSQL "
+            "keep to cores of their own. Undone afterwards; the report says what was done.",
+        ),
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="The run's folder. [default: results/runs/<time>-<what>]")] = None,
 ) -> None:
     """Bring up a memory service, load it, and judge it against the targets.
@@ -141,6 +149,7 @@ def run(
         command=["membench", *sys.argv[1:]],
         workers=workers,
         master=f"{host}:{port}" if master else None,
+        steady=steady,
     )
     folders.prepare(options.out)
     raise typer.Exit(_run(options))

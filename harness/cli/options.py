@@ -33,6 +33,7 @@ class RunOptions:
         out: the run's folder.
         command: the command line.
         pressure: what presses on the host during which scenario.
+        steady: whether the host is calmed for the run.
     """
 
     scenarios: list[Scenario]
@@ -49,6 +50,7 @@ class RunOptions:
     workers: int = 1
     master: str | None = None
     pressure: dict[str, Wanted] = field(default_factory=dict)
+    steady: bool = False
 
 
 def checked_postgres(value: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import scenarios
+from harness.cli.calming import calmed
 from harness.cli.display import Display
 from harness.cli.interrupt import Interrupts
 from harness.cli.options import RunOptions
@@ -112,7 +113,7 @@ class Session:
         if self.options.url is not None:
             url = self.options.url.rstrip("/")
             self.record.system = System(url=url, service=_service_name(url))
-            with Ledger() as ledger:
+            with Ledger() as ledger, calmed(self.options, self.record, ledger, self._display.step) as self._pin:
                 yield url, ledger, None
             return
         with Stack(self.options.postgres, say=self._display.step) as stack:
@@ -125,7 +126,8 @@ class Session:
                 pgvector_version=postgres.pgvector,
                 settings=postgres.settings,
             )
-            yield stack.service.url, stack.ledger, postgres.url
+            with calmed(self.options, self.record, stack.ledger, self._display.step, stack) as self._pin:
+                yield stack.service.url, stack.ledger, postgres.url
             self._display.step("taking the system down")
 
     def _corpus(self) -> Corpus:
@@ -213,6 +215,7 @@ class Session:
         # An interrupt ends the load process early and in good order; it still reports what it has.
         with self._interrupts.passed_to(process.interrupt), process:
             try:
+                self._pin(process.pid)
                 for line in process.lines():
                     if isinstance(line, Note):
                         self._display.step(line.text)
@@ -281,6 +284,8 @@ def _result(
             reported=report.reported,
             steal=watch.steal,
             max_rss_mib=round(report.max_rss_mib, 1),
+            clock_shift=report.clock_shift,
+            suspended=report.suspended,
         ),
         service=watch.service,
         failure=failure,

@@ -142,6 +142,7 @@ class GeneratorHealth(Struct):
         steal: share of CPU time that the hypervisor took from this machine, 0 to 1; None when unknown.
         max_rss_mib: the most memory that a worker held.
         clock_shift: seconds by which the wall clock and the monotonic clock drifted apart over the phase.
+        suspended: seconds that the host slept during the phase, its monotonic clock standing still.
     """
 
     workers: int = 1
@@ -152,6 +153,7 @@ class GeneratorHealth(Struct):
     steal: float | None = None
     max_rss_mib: float = 0.0
     clock_shift: float = 0.0
+    suspended: float = 0.0
 
 
 class WarmUp(Struct):

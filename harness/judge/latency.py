@@ -138,5 +138,5 @@ def _consider_lag(target: Target, result: ScenarioResult, figure: Figure) -> Non
             f"the generator's lag (P{target.percentile:g} {lag:.2f} {target.unit}) decides the verdict: without it the "
             f"figure is {without:.2f} {target.unit}"
         )
-        hint = "lower the rate, or leave the generator a core of its own"
+        hint = "lower --rate, or leave the generator a core of its own (--steady, on four or more)"
         figure.doubted([Doubt(reason, hint, passing=True)])

@@ -1,5 +1,6 @@
 """Judging what is not a latency: rates, users, errors, and what the service says of itself."""
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -77,7 +78,8 @@ def users(target: Target, result: ScenarioResult) -> Figure:
     thinking = achieved * think
     served = thinking >= SERVED_SHARE * arrivals.users and failed <= ERRORS_WARN * sent
     value = float(arrivals.users) if served else float(int(min(thinking, arrivals.users)))
-    figure = Figure(value=value, verdict=against_bounds(target, value)).doubted(doubt.of_length(result))
+    figure = Figure(value=value, verdict=against_bounds(target, value))
+    figure.doubted([*doubt.of_length(result), *_uncounted(result)])
     if not served:
         figure.reasons.append(
             f"{arrivals.users} users made {achieved:.1f} requests/s of the {arrivals.users / think:.1f} that their "
@@ -92,7 +94,12 @@ def error_rate(target: Target, result: ScenarioResult) -> Figure:
     if sent < _LEAST_SAMPLES:
         return Figure().doubted([Doubt(f"{sent} requests are too few for an error rate", LONGER)])
     value = 100 * failed / sent
-    return Figure(value=value, verdict=against_bounds(target, value))
+    return Figure(value=value, verdict=against_bounds(target, value)).doubted(_uncounted(result))
+
+
+def _uncounted(result: ScenarioResult) -> Iterator[Doubt]:
+    for log in result.operations:
+        yield from doubt.of_counts(result, log)
 
 
 def _failures(result: ScenarioResult) -> tuple[int, int]:

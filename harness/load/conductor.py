@@ -190,6 +190,8 @@ def combined(reports: Sequence[LoadReport], workers: int) -> LoadReport:
         cpu_mean=max(report.cpu_mean for report in reports),
         max_in_flight=sum(report.max_in_flight for report in reports),
         max_rss_mib=max(report.max_rss_mib for report in reports),
+        clock_shift=max((report.clock_shift for report in reports), key=abs),
+        suspended=max(report.suspended for report in reports),
         workers=workers,
         reported=len(reports),
         warmup_requests=sum(report.warmup_requests for report in reports),

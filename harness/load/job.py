@@ -100,6 +100,8 @@ class LoadReport(Struct):
         problem: what went wrong in the generator itself; empty when nothing.
         cpu: highest share of one core in any second of the measure phase.
         cpu_mean: its mean; of the busiest worker.
+        clock_shift: seconds that the wall clock gained on the monotonic one over the measure phase.
+        suspended: seconds that the host slept during it.
         workers: how many processes there should be.
         reported: how many of them this comes from.
         warmup_requests: answered before the measure phase.
@@ -123,6 +125,8 @@ class LoadReport(Struct):
     warmup: WarmUp | None = None
     samples: list[Answered] = []
     parts: list[list[OperationLog]] = []
+    clock_shift: float = 0.0
+    suspended: float = 0.0
 
 
 def encode_line(line: Line) -> bytes:

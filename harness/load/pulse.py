@@ -30,10 +30,14 @@ class Meter:
     def __init__(self, *, merged: bool) -> None:
         self._merged = merged
         self.measured: list[float] = []
-        self._second, self._cpu = time.perf_counter_ns(), time.process_time()
+        self.begin_second()
         self._batch = self._second
         self._pulsed: list[int] = []
         self._seen: list[int] = []
+
+    def begin_second(self) -> None:
+        """A second begins now, so that none belongs to two phases."""
+        self._second, self._cpu = time.perf_counter_ns(), time.process_time()
 
     def read(self, session: Session, phase: Phase) -> Iterator[Pulse | Tick]:
         """What there is to tell now: a pulse each quarter of a second of warm-up, a tick each second."""

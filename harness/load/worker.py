@@ -18,6 +18,7 @@ from harness.core.plan import Plans, most_requests, plan_open
 from harness.core.recorder import UNKNOWN, OperationRecorder
 from harness.core.scenario import ClosedArrivals, OpenArrivals
 from harness.core.tape import Request, read_tape
+from harness.load.clocks import ClockWatch
 from harness.load.job import LoadJob, LoadReport, Phase
 from harness.load.messages import News
 from harness.load.pulse import Meter
@@ -117,15 +118,21 @@ class Worker:
         """Watch over the phases until all requests have ended or the drain is over, and report."""
         session = self.session
         session.begun.wait()
+        while time.perf_counter_ns() < session.measure_start:
+            self._wait(environment, "warm-up")
+        clocks = ClockWatch()
+        self.meter.begin_second()
         while time.perf_counter_ns() < session.measure_end:
-            warm = time.perf_counter_ns() < session.measure_start
-            self._wait(environment, "warm-up" if warm else "measure")
+            self._wait(environment, "measure")
+        shift, suspended = clocks.shift(), clocks.suspended()
         drain = INTERRUPTED_DRAIN if self.interrupted else self.job.scenario.phases.drain
         until = session.measure_end + round(drain * 1e9)
         while time.perf_counter_ns() < until and not self._idle():
             self._wait(environment, "drain")
         session.tell_locust(environment)
-        return self._report()
+        report = self._report()
+        report.clock_shift, report.suspended = shift, suspended
+        return report
 
     def _wait(self, environment: Environment, phase: Phase) -> None:
         gevent.sleep(_STEP)
@@ -144,6 +151,11 @@ class Worker:
         session = self.session
         if self.plans is not None and not (session.finished or self.interrupted):
             session.problem = session.problem or "the plan was not offered to its end in time"
+        # A request that ended without a record would else pass for one that the service never answered.
+        under_way = sum(recorder.sent - recorder.finished for recorder in session.recorders)
+        if under_way > session.in_flight:
+            lost = under_way - session.in_flight
+            session.problem = session.problem or f"{lost} requests ended but were not recorded"
         began = time.time() - (time.perf_counter_ns() - session.measure_start) / 1e9
         cpu = self.meter.measured
         return LoadReport(

@@ -21,6 +21,7 @@ def facts(record: RunRecord) -> list[Fact]:
         ("Python", origin.python),
         *(("Calmed for the run", step) for step in record.calmed),
         *((_title(name), _machine(value)) for name, value in origin.machine.items()),
+        *(("Calmed (--steady)", sentence) for sentence in record.calmed),
     ]
     return [(clean(name), clean(value)) for name, value in rows]
 

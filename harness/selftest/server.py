@@ -101,9 +101,10 @@ class Connection(asyncio.Protocol):
         if b"/memories/batch" in path:
             results = [{"status": 200, "id": str(number)} for number in range(len(json.loads(sent)["memories"]))]
             body = json.dumps({"results": results}).encode()
+        timing = b"" if self.options.untimed else b"Server-Timing: total;dur=%.3f\r\n" % own
         self.transport.write(
-            b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nServer-Timing: total;dur=%.3f\r\n"
-            b"Content-Length: %d\r\n\r\n%s" % (status, own, len(body), body)
+            b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s"
+            % (status, timing, len(body), body)
         )
 
 
@@ -134,6 +135,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--status", type=int, default=200)
     parser.add_argument("--hang-up", action="store_true", help="close every connection instead of answering")
     parser.add_argument("--root", default="")
+    parser.add_argument("--untimed", action="store_true", help="no Server-Timing")
     parser.add_argument("--sick", action="store_true", help="health answers --status too")
     return parser.parse_args()
 

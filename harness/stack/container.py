@@ -6,6 +6,7 @@ import os
 import secrets
 
 import docker
+import psutil
 from docker.errors import DockerException, ImageNotFound, NotFound
 from testcontainers.community.postgres import PostgresContainer
 
@@ -74,7 +75,7 @@ def start(settings: list[Setting], ledger: Ledger, say: Say) -> Postgres:
     except BaseException:
         stop()
         raise
-    return Postgres(str(container.get_connection_url()), "container", stop, settings)
+    return Postgres(str(container.get_connection_url()), "container", stop, settings, pid=_postmaster(name))
 
 
 def remove(name: str) -> None:
@@ -86,6 +87,20 @@ def remove(name: str) -> None:
                 client.containers.get(name).remove(force=True, v=True)
         finally:
             client.close()
+
+
+def _postmaster(name: str) -> int | None:
+    """Process id of a container's PostgreSQL; None where its engine has a kernel or process ids of its own."""
+    with contextlib.suppress(DockerException, OSError, KeyError, psutil.Error):
+        client = docker.from_env(timeout=30)
+        try:
+            pid = int(client.containers.get(name).attrs["State"]["Pid"])
+        finally:
+            client.close()
+        # The engine may be far away, in which case the number is anybody's here.
+        if psutil.Process(pid).name() == "postgres":
+            return pid
+    return None
 
 
 def _ensure_image(say: Say) -> None:

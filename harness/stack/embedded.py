@@ -92,7 +92,8 @@ def start(settings: list[Setting], ledger: Ledger, say: Say) -> Postgres:
     except BaseException:
         stop()
         raise
-    return Postgres(f"postgresql://membench:{password}@127.0.0.1:{port}/postgres", "embedded", stop, settings)
+    url = f"postgresql://membench:{password}@127.0.0.1:{port}/postgres"
+    return Postgres(url, "embedded", stop, settings, pid=process.pid)
 
 
 def free_port() -> int:

@@ -24,6 +24,7 @@ class Postgres:
         kind: container, embedded or external.
         settings: that were set, each with its reason.
         stop: takes down what was brought up. Safe to call twice.
+        pid: of the postmaster, where this machine can see it.
     """
 
     url: str
@@ -32,6 +33,7 @@ class Postgres:
     settings: list[Setting] = field(default_factory=list)
     version: str = ""
     pgvector: str = ""
+    pid: int | None = None
 
 
 async def inspect(postgres: Postgres) -> None:
