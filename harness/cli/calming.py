@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from harness.cli.options import RunOptions
+from harness.cli.options import ATTEMPTS, RunOptions
 from harness.core.record import RunRecord
 from harness.stack.affinity import Role
 from harness.stack.calm import Calm
@@ -14,7 +14,6 @@ from harness.stack.stack import Stack
 
 _BESIDE: Final = 3600.0
 """Seconds that everything but the phases themselves takes at the most: loading, micro-benchmarks."""
-_ATTEMPTS: Final = 2
 
 
 @contextlib.contextmanager
@@ -44,7 +43,7 @@ def calmed(
         else:
             missing["postgres"] = "its processes are not this run's, or not to be seen from here"
     phases = [scenario.phases for scenario in options.scenarios]
-    seconds = _BESIDE + _ATTEMPTS * sum(one.longest_warmup + one.measure + one.drain for one in phases)
+    seconds = _BESIDE + ATTEMPTS * sum(one.longest_warmup + one.measure + one.drain for one in phases)
     with Calm(ledger, seconds=seconds, parts=parts, missing=missing) as calm:
         record.calmed = calm.said  # one list: what is said later, up to the end, stands in it too
         for sentence in calm.said:

@@ -11,6 +11,8 @@ from harness.load.pressure import Wanted
 MICRO = "micro"
 DEFAULT_SUITE = "smoke"
 DEFAULT_MEMORIES = 5000
+ATTEMPTS = 2
+"""A phase that cannot be believed for a passing reason is repeated once."""
 RUNS = Path("results") / "runs"
 
 

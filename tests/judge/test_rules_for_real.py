@@ -18,13 +18,13 @@ import psutil
 import pytest
 from rich.console import Console
 
-from harness.cli import session as sessions
+from harness.cli import measuring as measurings
 from harness.cli.display import Display
 from harness.cli.interrupt import Interrupts
+from harness.cli.measuring import Measuring, UnderTest
 from harness.cli.options import RunOptions
-from harness.cli.session import Session
 from harness.core.readings import WarmUp
-from harness.core.record import Provenance, ScenarioResult, TargetResult
+from harness.core.record import ScenarioResult, TargetResult
 from harness.core.scenario import OpenArrivals, Operation, Phases, Scenario
 from harness.core.targets import Target
 from harness.core.verdict import Verdict
@@ -73,22 +73,21 @@ def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Measure
                     happen.pop()(self)
                 yield line
 
-    monkeypatch.setattr(sessions, "LoadProcess", Watched)
-    monkeypatch.setattr(sessions, "provenance", lambda command: Provenance("0", [], "", False, {}, "", {}))
+    monkeypatch.setattr(measurings, "LoadProcess", Watched)
     with Ledger(tmp_path / "ledger") as ledger:
 
         def run(
             url: str, scenario: Scenario, *, during: Callable[[LoadProcess], None] | None = None, calm: bool = False
         ) -> ScenarioResult:
             options = RunOptions([scenario], False, "", url, "auto", 1, 1, None, None, tmp_path / "out", [])
-            session = Session(options, Display(Console(quiet=True)), Interrupts())
-            with session._system():
-                for _ in range(CALM_ATTEMPTS):
-                    happen[:] = [during] if during else []
-                    result = session._attempt(url, ledger, scenario, DATASET, 1)
-                    if not calm or not list(doubt.of_lag(result, OPERATION)):
-                        break
-                return result
+            measuring = Measuring(options, Display(Console(quiet=True)), Interrupts(), [])
+            system = UnderTest(url, ledger, None, lambda pid: None)
+            for _ in range(CALM_ATTEMPTS):
+                happen[:] = [during] if during else []
+                result, _ = measuring.attempt(system, scenario, DATASET, 1)
+                if not calm or not list(doubt.of_lag(result, OPERATION)):
+                    break
+            return result
 
         yield run
 

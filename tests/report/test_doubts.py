@@ -9,7 +9,7 @@ from pathlib import Path
 
 import harness.judge
 import scenarios
-from harness.core.readings import GeneratorHealth, Sample, ServiceReadings
+from harness.core.readings import GeneratorHealth, Recall, Sample, ServiceReadings
 from harness.core.record import RunRecord, ScenarioResult
 from harness.core.scenario import load_scenario
 from harness.core.targets import load_targets
@@ -73,6 +73,9 @@ def cases(make) -> Iterator[tuple[str, ScenarioResult]]:
     many = [make(name) for name in ("create", "search", "get")]
     pool = ServiceReadings(pool_utilization=[Sample(0.0, 0.4)], pool_missed=19)
     yield "connection_pool", result("mixed", *many, service=pool)
+    unsure = result("search_complex", make("search"))
+    unsure.recall = {"search": Recall(10.0, 20, 0.86, 0.8, 0.91)}
+    yield "search_recall", unsure
     hits = ServiceReadings(cache_hits={"search": 12}, cache_misses={"search": 3})
     yield "cache_hit_ratio", result(TARGETS["cache_hit_ratio"].scenario, *many, service=hits)
 
