@@ -9,6 +9,7 @@ from typing import Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from harness.core.secrets import authorization
 from harness.telemetry.service import fetch
 
 BACKLOG: Final = "memory_arrivals"
@@ -29,7 +30,7 @@ def settle(url: str, step: Callable[[str], None], update: Callable[[str], None])
         step: told what has come to an end.
         update: told how far it is.
     """
-    request = urllib.request.Request(url + REVIEW, data=b"", method="POST")
+    request = urllib.request.Request(url + REVIEW, data=b"", headers=authorization(), method="POST")
     with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
         urllib.request.urlopen(request, timeout=PATIENCE).close()
     began = time.monotonic()

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from harness.core.recall import Hit
+from harness.core.secrets import authorization
 from harness.load.sampling import Answered
 
 PATIENCE: Final = 30.0
@@ -83,7 +84,9 @@ def exact_way(url: str, path: str) -> Way | None:
         None where there is no description, or nothing about it in there.
     """
     try:
-        with urllib.request.urlopen(url + DESCRIPTION, timeout=_TIMEOUT) as answer:
+        with urllib.request.urlopen(
+            urllib.request.Request(url + DESCRIPTION, headers=authorization()), timeout=_TIMEOUT
+        ) as answer:
             document: Any = msgspec.json.decode(answer.read())
         operation = document["paths"][path]["post"]
         if any(one.get("name") == FIELD and one.get("in") == "query" for one in operation.get("parameters", [])):
@@ -144,7 +147,7 @@ def _ask(url: str, sample: Answered, way: Way, timeout: float) -> list[Hit] | No
         body[FIELD] = True
     else:
         path += ("&" if "?" in path else "?") + f"{FIELD}=true"
-    headers = {"Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json"} | authorization()
     request = urllib.request.Request(url + path, msgspec.json.encode(body), headers, method="POST")
     try:
         with urllib.request.urlopen(request, timeout=timeout) as answer:

@@ -15,12 +15,14 @@ import msgspec
 from msgspec import Struct
 
 from harness.core.errors import LoadError
+from harness.core.secrets import authorization
 
 BATCH: Final = 500
 CONNECTIONS: Final = 4
 """Enough to keep embedding, transfer and commit of different batches overlapping."""
 PATH: Final = "/api/v1/memories/batch?return=minimal"
 _TIMEOUT = 300.0
+_HEADERS: Final = {"Content-Type": "application/json"}
 
 T = TypeVar("T", bound=Struct)
 
@@ -117,7 +119,7 @@ class _Connections:
         body = msgspec.json.encode({"memories": list(batch)})
         connection = self._connection()
         try:
-            connection.request("POST", self._parts.path + PATH, body, {"Content-Type": "application/json"})
+            connection.request("POST", self._parts.path + PATH, body, _HEADERS | authorization())
             answer = connection.getresponse()
             data = answer.read()
         except (OSError, http.client.HTTPException) as error:

@@ -20,6 +20,7 @@ from harness.core.pacing import OpenLoop
 from harness.core.plan import Plans
 from harness.core.recorder import NO_SERVER_TIME, UNKNOWN, OperationRecorder
 from harness.core.scenario import ClosedArrivals, Phases
+from harness.core.secrets import authorization
 from harness.core.tape import Request
 from harness.load.sampling import Answered, Reservoir
 from harness.load.servertiming import server_time
@@ -177,6 +178,7 @@ def connect(url: str | None, concurrency: int) -> HTTPClient:
         raise LoadError("the users have no host", hint="give one with --host")
     client = HTTPClient.from_url(
         url,
+        headers=authorization(),
         concurrency=concurrency,
         connection_timeout=TIMEOUT,
         network_timeout=TIMEOUT,

@@ -70,6 +70,7 @@ class Connection(asyncio.Protocol):
         self.data += data
         while (end := self.data.find(b"\r\n\r\n")) >= 0:
             head = self.data[:end].lower()
+            self.known = b"authorization: bearer " + self.options.key.encode().lower() in head
             _, found, length = head.partition(b"content-length:")
             size = int(length.split(b"\r\n")[0]) if found else 0
             if len(self.data) < end + 4 + size:
@@ -95,6 +96,8 @@ class Connection(asyncio.Protocol):
         """Write an answer, with the server's own time for it: true where it was held, else half a millisecond."""
         own = 0.5 if begun is None else (time.perf_counter() - begun) * 1e3
         status = 200 if path.endswith(b"/health") and not self.options.sick else self.options.status
+        if self.options.key and not path.endswith(b"/health") and not self.known:
+            status = 401
         if not path.startswith(self.options.root.encode()):
             status = 404
         body = b'{"status":"healthy","version":"fake"}'
@@ -136,6 +139,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--hang-up", action="store_true", help="close every connection instead of answering")
     parser.add_argument("--root", default="")
     parser.add_argument("--untimed", action="store_true", help="no Server-Timing")
+    parser.add_argument("--key", default="", help="the bearer key that all but health want")
     parser.add_argument("--sick", action="store_true", help="health answers --status too")
     return parser.parse_args()
 

@@ -3,15 +3,24 @@
 import signal
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from harness.core.errors import LoadError
 from harness.core.scenario import ClosedArrivals, OpenArrivals
+from harness.core.secrets import KEY_VARIABLE
 from harness.load.driver import LoadProcess
 from harness.load.job import LoadReport
+from harness.load.loader import load
 from harness.load.servertiming import server_time
+from harness.telemetry.service import fetch
 from tests.load.conftest import noop_scenario
 from tests.ports import free_port
+
+
+class Batched(msgspec.Struct):
+    content: str
+
 
 Offer = Callable[..., LoadReport]
 Fake = Callable[..., str]
@@ -128,6 +137,21 @@ def test_a_service_below_a_path(fake_service: Fake, offer: Offer) -> None:
     scenario = noop_scenario(OpenArrivals(rate=50, process="uniform"), 1, warmup=0.2)
     (log,) = offer(fake_service("--root", "/memory") + "/memory", scenario).operations
     assert log.tally.ok == 50
+
+
+def test_a_service_with_keys(fake_service: Fake, offer: Offer, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = fake_service("--key", "a-key-of-the-service")
+    scenario = noop_scenario(OpenArrivals(rate=50, process="uniform"), 1, warmup=0.2)
+    (refused,) = offer(url, scenario).operations
+    assert refused.errors == {"HTTP 401": 50}
+    assert fetch(f"{url}/metrics") is None
+    monkeypatch.setenv(KEY_VARIABLE, "a-key-of-the-service")
+    (taken,) = offer(url, scenario).operations
+    assert taken.tally.ok == 50
+    assert fetch(f"{url}/metrics")
+    told: list[str] = []
+    load(url, [[Batched("a text")]], lambda batch, ids: told.extend(ids))
+    assert told == ["0"]
 
 
 def test_a_tape_too_short_is_the_generators_problem(fake_service: Fake, offer: Offer) -> None:
