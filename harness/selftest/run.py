@@ -30,7 +30,7 @@ CASES: Final = (
     Case("quantiles", "known quantiles: 5, 20, 50, 100 ms", 6 + _START, cases.quantiles),
     Case("freeze", "freezes: 200/s, 20 s, 2 s", 20 + _START, cases.freeze(200, 20, 2.0, 2), ("saturated",)),
     Case("waiting", "the same, users who wait (what it hides)", 20 + _START, cases.waiting_users),
-    Case("short_freeze", "freezes: 200/s, 6 s, 0.2 s", 6 + _START, cases.freeze(200, 6, 0.2, 0), ("saturated",)),
+    Case("short_freeze", "freezes: 200/s, 6 s, 0.1 s", 6 + _START, cases.freeze(200, 6, 0.1, 0), ("saturated",)),
     Case("stop", "SIGSTOP, SIGCONT: 200/s, 6 s, 0.8 s", 6 + _START, cases.stop, ("saturated",)),
     Case("frozen_generator", "generator frozen: 200/s, 5 s, 1 s", 5 + _START, faults.frozen_generator, ("saturated",)),
     Case("merged", "two load processes: 200/s", 5 + _START, faults.merged),

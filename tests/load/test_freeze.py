@@ -32,7 +32,7 @@ def frozen_for(quantile: float, seconds: float, freeze: float, busy: float = 0.0
     return max(BASE_MS, (freeze - (1 - quantile / 100) * seconds * (1 - busy)) * 1e3 + BASE_MS)
 
 
-@pytest.mark.parametrize(("rate", "seconds", "freeze"), [(100, 20, 2), (100, 12, 0.5), (150, 10, 1.5)])
+@pytest.mark.parametrize(("rate", "seconds", "freeze"), [(150, 10, 1.5)])
 def test_a_server_that_freezes(
     fake_service: Callable[..., str], offer: Offer, rate: float, seconds: float, freeze: float
 ) -> None:
