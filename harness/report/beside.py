@@ -62,7 +62,7 @@ def recall(operation: str, found: Recall) -> str:
     left = f", {count(found.unanswered)} more could not be answered exactly" if found.unanswered else ""
     ends = f"{number(found.low)} to {number(found.high)}"
     searches = f"{count(found.queries)} searches under load{left}"
-    return f"{clean(operation)}: recall@{found.k:g} {number(found.mean)} (95% CI {ends}) of {searches}."
+    return f"{clean(operation)}: recall@{found.k:.0f} {number(found.mean)} (95% CI {ends}) of {searches}."
 
 
 def worst(result: ScenarioResult) -> list[str]:

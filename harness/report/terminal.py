@@ -132,6 +132,8 @@ class _Printer:
         return table
 
     def _reasons(self, row: TargetRow) -> str:
+        if self.record.scenario(row.scenario) is None:
+            return f" {self.mark('not measured: the scenario did not run')}"  # one note for all of them
         said = [*row.reasons, *(f"Try: {hint}" for hint in row.hints)]
         if not self.wide and row.floor != NOTHING:
             said.append(f"floor {row.floor}")
