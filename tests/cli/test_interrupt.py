@@ -50,7 +50,7 @@ def test_an_interrupt(
 def test_what_a_killed_run_left_is_cleared_by_the_next(membench: Membench) -> None:
     process = membench.start(*run(300, 8))
     # Its load process is there by then.
-    membench.read_until(process, "working_access: warm-up")
+    membench.read_until(process, "working_access: measure")
     process.kill()
     process.wait()
     left = {one.name() for one in membench.processes()}

@@ -223,8 +223,10 @@ time.clock_gettime = lambda clock: read(clock) + later() * (clock == time.CLOCK_
     fault(tmp_path, monkeypatch, code)
     times, begun = psutil.cpu_times, time.monotonic()
 
-    def stolen() -> Any:
-        now = times()
+    def stolen(percpu: bool = False) -> Any:
+        now = times(percpu)
+        if percpu:
+            return now
         return now._replace(steal=now.steal + time.monotonic() - begun)
 
     monkeypatch.setattr(psutil, "cpu_times", stolen)

@@ -46,7 +46,7 @@ def test_a_server_that_freezes(
         # waits S - x + x rate / mu: never less than the formula, and more the slower the machine.
         at_once = frozen_for(quantile, seconds, freeze)
         drained = frozen_for(quantile, seconds, freeze, rate / SLOWEST_DRAIN)
-        assert 0.97 * at_once - 5 <= value <= 1.03 * drained + 5, (quantile, found)
+        assert 0.97 * at_once - 5 <= value <= 1.03 * drained + 10, (quantile, found)
     # The generator kept its plan while the server stood still.
     assert service.percentile(99) == pytest.approx(response.percentile(99), rel=0.05)
 
