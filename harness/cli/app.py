@@ -72,6 +72,10 @@ def run(
     users: Annotated[
         int | None, typer.Option(help="Users who think between requests, closed loop.", rich_help_panel="Load", min=1)
     ] = None,
+    think: Annotated[
+        float | None,
+        typer.Option(help="Seconds that each user thinks; 0 finds the saturation.", rich_help_panel="Load", min=0),
+    ] = None,
     duration: Annotated[
         str | None, typer.Option(help="Length of the measure phase: 30s, 5m.", rich_help_panel="Load")
     ] = None,
@@ -126,15 +130,18 @@ def run(
     """
     if rate is not None and users is not None:
         raise UsageError("--rate is open load and --users is closed: give one of them")
+    if think is not None and users is None:
+        raise UsageError("--think is of --users: give both")
     if corpus is not None and memories is not None:
         raise UsageError("--memories generates and --corpus reads: give one of them")
     if questions is not None and corpus is None:
         raise UsageError("--questions belong to a --corpus")
     host, port = parse_address(bind)
     seconds = parse_duration(duration) if duration else None
-    chosen, micro, suite_name, found = choose(scenario or [], suite, rate=rate, users=users, duration=seconds)
+    asked = scenario or []
+    chosen, micro, suite_name, found = choose(asked, suite, rate=rate, users=users, think=think, duration=seconds)
     now = datetime.now(UTC)
-    what = suite_name or "-".join(scenario or [])
+    what = suite_name or "-".join(asked)
     options = RunOptions(
         scenarios=chosen,
         micro=micro,

@@ -80,7 +80,13 @@ def checked_url(value: str | None) -> str | None:
 
 
 def choose(
-    names: list[str], suite: str | None, *, rate: float | None, users: int | None, duration: float | None
+    names: list[str],
+    suite: str | None,
+    *,
+    rate: float | None,
+    users: int | None,
+    duration: float | None,
+    think: float | None = None,
 ) -> tuple[list[Scenario], bool, str, Suite | None]:
     """The scenarios that names and a suite stand for.
 
@@ -102,7 +108,7 @@ def choose(
         if name != MICRO and name not in files:
             raise UsageError(f"there is no scenario '{name}'", hint=f"scenarios are {', '.join([*files, MICRO])}")
     found = [
-        load_scenario(files[name]).in_suite(suite).under(rate=rate, users=users, duration=duration)
+        load_scenario(files[name]).in_suite(suite).under(rate=rate, users=users, think=think, duration=duration)
         for name in dict.fromkeys(wanted)
         if name != MICRO
     ]

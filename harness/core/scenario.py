@@ -188,13 +188,19 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
         return msgspec.structs.replace(self, phases=self.suites.get(suite or "", self.phases))
 
     def under(
-        self, *, rate: float | None = None, users: int | None = None, duration: float | None = None
+        self,
+        *,
+        rate: float | None = None,
+        users: int | None = None,
+        think: float | None = None,
+        duration: float | None = None,
     ) -> "Scenario":
         """The scenario with another load.
 
         Args:
             rate: requests per second; makes the arrivals open. Stages keep their shares of it.
             users: makes the arrivals closed, and so drops the floor.
+            think: seconds that each of them thinks, instead of as long as the scenario says.
             duration: seconds of the measure phase; stages are stretched to it.
         """
         changed = self
@@ -206,8 +212,9 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
             )
             changed = msgspec.structs.replace(changed, arrivals=arrivals)
         if users is not None:
-            think = self.arrivals.think if isinstance(self.arrivals, ClosedArrivals) else (0.1, 2.0)
-            changed = msgspec.structs.replace(changed, arrivals=ClosedArrivals(users=users, think=think), floor=False)
+            usual = self.arrivals.think if isinstance(self.arrivals, ClosedArrivals) else (0.1, 2.0)
+            closed = ClosedArrivals(users=users, think=usual if think is None else (think, think))
+            changed = msgspec.structs.replace(changed, arrivals=closed, floor=False)
         if duration is not None:
             changed = msgspec.structs.replace(changed, phases=msgspec.structs.replace(changed.phases, measure=duration))
         return changed

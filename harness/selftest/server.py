@@ -51,6 +51,8 @@ class State:
             self.frozen = True
             time.sleep(self.options.freeze)
             tell(frozen=time.monotonic() - now)
+        if self.options.work:
+            time.sleep(self.options.work / 1e3)
         self.answered += 1
         return self.cycle[self.answered % len(self.cycle)] if self.cycle else 0.0
 
@@ -135,6 +137,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--freeze", type=float, default=0.0, help="seconds of the one freeze")
     parser.add_argument("--at", type=float, default=0.0, help="seconds after the first request from which it freezes")
     parser.add_argument("--delays", default="", help="a cycle of milliseconds x how many: 5x80,20x20")
+    parser.add_argument("--work", type=float, default=0.0, help="milliseconds for which each request holds the loop")
     parser.add_argument("--status", type=int, default=200)
     parser.add_argument("--hang-up", action="store_true", help="close every connection instead of answering")
     parser.add_argument("--root", default="")
