@@ -114,9 +114,12 @@ class Connection(asyncio.Protocol):
 
 
 def tell(**fact: float) -> None:
-    """One JSON line for whoever started the server."""
-    sys.stdout.write(json.dumps(fact) + "\n")
-    sys.stdout.flush()
+    """One JSON line for whoever started the server; who is gone already needs none, and no server either."""
+    try:
+        sys.stdout.write(json.dumps(fact) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os._exit(1)
 
 
 async def run(options: argparse.Namespace) -> None:
