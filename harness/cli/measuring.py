@@ -9,7 +9,7 @@ from typing import Final
 
 from harness.cli.display import Display
 from harness.cli.interrupt import Interrupts
-from harness.cli.options import ATTEMPTS, RunOptions
+from harness.cli.options import ATTEMPTS_AT_ONCE, RunOptions
 from harness.cli.recall import measure_recall
 from harness.cli.tapes import write_tapes
 from harness.core.errors import LoadError
@@ -63,21 +63,31 @@ class Measuring:
     ) -> None:
         self._options, self._display, self._interrupts, self._targets = options, display, interrupts, targets
 
-    def measure(self, system: UnderTest, scenario: Scenario, dataset: Dataset) -> ScenarioResult:
-        """One scenario, repeated where its first figures cannot be believed for a reason that may pass."""
-        because: list[str] = []
+    def measure(
+        self, system: UnderTest, scenario: Scenario, dataset: Dataset, before: ScenarioResult | None = None
+    ) -> ScenarioResult:
+        """One scenario, repeated where its first figures cannot be believed for a reason that may pass.
+
+        Args:
+            system: under test.
+            scenario: with its final load.
+            dataset: what is loaded.
+            before: earlier attempts' result, where this is the last attempt, at the end of the run.
+        """
+        because = self.doubts(before) if before else []
+        first = before.attempt + 1 if before else 1
+        last = first if before else ATTEMPTS_AT_ONCE
         wanted = self._options.pressure.get(scenario.name, Wanted())
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(first, last + 1):
             self._display.step(_announcement(scenario, attempt))
             with Pressure(wanted, _longest(scenario), system.ledger.environment()) as pressure:
                 result, samples = self.attempt(system, scenario, dataset, attempt)
             result.pressure = pressure.said
             result.attempt, result.repeated_because = attempt, because
-            because = worth_repeating(result, self._targets)
-            # A lag that pressure made would come again with it.
-            if not because or result.pressure or self._interrupts.seen:
+            because = self.doubts(result)
+            if not because or self._interrupts.seen:
                 break
-            if attempt < ATTEMPTS:
+            if attempt < last:
                 self._display.step(f"{scenario.name}: {'; '.join(because)}; measuring it once more")
         if result.status == "complete":
             stop = threading.Event()
@@ -85,6 +95,11 @@ class Measuring:
             with self._interrupts.passed_to(stop.set):
                 measure_recall(system.url, result, samples, self._display.step, self._display.update, stop)
         return result
+
+    def doubts(self, result: ScenarioResult) -> list[str]:
+        """Why a result should be measured again; none where that would not help."""
+        # A lag that pressure made would come again with it.
+        return [] if result.pressure else worth_repeating(result, self._targets)
 
     def attempt(
         self, system: UnderTest, scenario: Scenario, dataset: Dataset, attempt: int
@@ -181,5 +196,5 @@ def _announcement(scenario: Scenario, attempt: int) -> str:
         load_text = f"{'up to ' * bool(arrivals.stages)}{arrivals.rate:g}/s {arrivals.process}"
         load_text += " and as many no-ops" * scenario.floor
     warm = f"{phases.warmup:g} to {phases.longest_warmup:g} s"
-    again = ", second attempt" if attempt > 1 else ""
+    again = {1: "", 2: ", second attempt"}.get(attempt, ", last attempt")
     return f"{scenario.name}: {load_text}, {warm} warm-up, {phases.measure:g} s measured{again}"

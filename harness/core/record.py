@@ -107,7 +107,7 @@ class ScenarioResult(Struct, dict=True):
         seed: of its plan and tapes.
         tapes: SHA-256 of each operation's requests.
         operations: in the mix's order, the floor last.
-        attempt: 1, or 2 where the phase was repeated.
+        attempt: 1, or more where the phase was repeated.
         repeated_because: why the first attempt was not believed.
         verdicts: of each operation.
         failure: for a failed one, how.
