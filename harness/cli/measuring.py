@@ -75,13 +75,18 @@ class Measuring:
             before: earlier attempts' result, where this is the last attempt, at the end of the run.
         """
         because = self.doubts(before) if before else []
+        result: ScenarioResult | None = before
+        samples: list[Answered] = []
         first = before.attempt + 1 if before else 1
         last = first if before else ATTEMPTS_AT_ONCE
         wanted = self._options.pressure.get(scenario.name, Wanted())
         for attempt in range(first, last + 1):
             self._display.step(_announcement(scenario, attempt))
             with Pressure(wanted, _longest(scenario), system.ledger.environment()) as pressure:
-                result, samples = self.attempt(system, scenario, dataset, attempt)
+                found, answered = self.attempt(system, scenario, dataset, attempt)
+            if result is not None and result.status == "complete" and found.status != "complete":
+                break  # better doubted than cut short
+            result, samples = found, answered
             result.pressure = pressure.said
             result.attempt, result.repeated_because = attempt, because
             because = self.doubts(result)
@@ -89,7 +94,8 @@ class Measuring:
                 break
             if attempt < last:
                 self._display.step(f"{scenario.name}: {'; '.join(because)}; measuring it once more")
-        if result.status == "complete":
+        assert result is not None  # there is a first attempt
+        if result.status == "complete" and result is not before:
             stop = threading.Event()
             # An interrupt ends this early, and what was measured before it is kept.
             with self._interrupts.passed_to(stop.set):
@@ -107,7 +113,7 @@ class Measuring:
         """One attempt at a scenario: its result, and the searches to be asked again exactly."""
         seed = self._options.seed + 1_000_000 * (attempt - 1)
         folder = system.ledger.folder(scenario.name)
-        tapes, hashes = write_tapes(scenario, dataset, seed, folder)
+        tapes, hashes = write_tapes(scenario, dataset, seed, folder, self._options.workers)
         job = LoadJob(
             url=system.url,
             scenario=scenario,

@@ -9,7 +9,9 @@ from harness.core.tape import write_tape
 from harness.corpus import Dataset, params_of, requests
 
 
-def write_tapes(scenario: Scenario, dataset: Dataset, seed: int, folder: Path) -> tuple[dict[str, str], dict[str, str]]:
+def write_tapes(
+    scenario: Scenario, dataset: Dataset, seed: int, folder: Path, workers: int = 1
+) -> tuple[dict[str, str], dict[str, str]]:
     """Write one tape for each operation, the floor's last.
 
     Args:
@@ -17,6 +19,7 @@ def write_tapes(scenario: Scenario, dataset: Dataset, seed: int, folder: Path) -
         dataset: what is loaded.
         seed: of the draws; another seed makes other requests for the same memories.
         folder: where the tapes go.
+        workers: load processes that share the load.
 
     Returns:
         per operation the tape's path, and its SHA-256.
@@ -31,7 +34,7 @@ def write_tapes(scenario: Scenario, dataset: Dataset, seed: int, folder: Path) -
         planned = requests(
             operation.request,
             dataset=dataset,
-            count=most_requests(scenario, operation.name),
+            count=most_requests(scenario, operation.name, workers),
             seed=own_seed,
             params=params_of(operation),
         )

@@ -1,5 +1,7 @@
 """`membench worker`: load generators on this host for a run that is led elsewhere."""
 
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -9,7 +11,7 @@ from typing import Final
 
 from harness.cli.interrupt import Interrupts
 from harness.core.errors import Exit, LoadError, UsageError
-from harness.load.job import DISMISSED
+from harness.load.job import DISMISSED, NOT_NEEDED
 
 DEFAULT_PORT: Final = 5557
 """Locust's own."""
@@ -46,7 +48,16 @@ def serve(address: str, interrupts: Interrupts, say: Callable[[str], None]) -> i
     jobs = 0
     while True:
         with tempfile.TemporaryDirectory(prefix="membench-worker-") as folder:
-            words = [sys.executable, "-m", "harness.load.process", "--worker", host, str(port), folder]
+            words = [
+                sys.executable,
+                "-m",
+                "harness.load.process",
+                "--worker",
+                host,
+                str(port),
+                folder,
+                str(os.getpid()),
+            ]
             child = subprocess.Popen(words, stdout=subprocess.DEVNULL, start_new_session=True)
             with interrupts.passed_to(child.terminate):
                 status = child.wait()
@@ -55,6 +66,12 @@ def serve(address: str, interrupts: Interrupts, say: Callable[[str], None]) -> i
         if status == DISMISSED:
             say(f"the run is over: {jobs} jobs done")
             return Exit.OK
+        if status == NOT_NEEDED:
+            say("that job had workers enough; waiting for the next")
+            time.sleep(_BETWEEN)
+            continue
+        if status < 0:
+            raise LoadError(f"the worker was killed by {signal.Signals(-status).name}", hint="is there memory enough?")
         if status != 0 and jobs == 0:
             raise LoadError(
                 f"no run is led at {host}:{port}", hint="start one there: membench run --master --bind 0.0.0.0:5557 ..."

@@ -78,7 +78,7 @@ def plan_open(scenario: Scenario, seed: int) -> Plans:
     return Plans(warmup, _plan(scenario, arrivals, rng, warmup))
 
 
-def most_requests(scenario: Scenario, operation: str) -> int:
+def most_requests(scenario: Scenario, operation: str, workers: int = 1) -> int:
     """How many requests of an operation a run can need, both phases together.
 
     Exact but for rounding where arrivals are open; a generous bound for users who choose by lot.
@@ -86,6 +86,7 @@ def most_requests(scenario: Scenario, operation: str) -> int:
     Args:
         scenario: with its final load.
         operation: its name, which may be the floor's.
+        workers: load processes that share it. Each needs as many as the one with the most users.
     """
     total = sum(each.weight for each in scenario.operations)
     share = next((each.weight / total for each in scenario.operations if each.name == operation), 1.0)
@@ -97,9 +98,10 @@ def most_requests(scenario: Scenario, operation: str) -> int:
         # Each piece rounds to whole requests, and so does each operation's share of them.
         return math.ceil((planned + phases.longest_warmup * pieces[0].first) * share) + 8 + len(pieces)
     think = sum(arrivals.think) / 2
-    rate = min(arrivals.users / think if think else math.inf, FASTEST_CLOSED)
+    users = math.ceil(arrivals.users / workers)
+    rate = min(users / think if think else math.inf, FASTEST_CLOSED)
     expected = rate * seconds * share
-    return math.ceil(expected + 6 * math.sqrt(expected)) + 2 * arrivals.users
+    return workers * (math.ceil(expected + 6 * math.sqrt(expected)) + 2 * users)
 
 
 def _plan(scenario: Scenario, arrivals: OpenArrivals, rng: np.random.Generator, warmup: Plan | None) -> Plan:

@@ -163,7 +163,7 @@ class WarmUp(Struct):
         seconds: how long it lasted.
         steady: whether the series had settled; if not, it was measured all the same.
         test: how that was decided, in words, with its figure.
-        dropped: requests sent in it, which no figure counts.
+        dropped: requests recorded that were due in it, which no figure counts.
     """
 
     seconds: float

@@ -42,9 +42,9 @@ def rate(target: Target, result: ScenarioResult) -> Figure:
 
 def _not_offered(target: Target, result: ScenarioResult) -> list[Doubt]:
     """Whether the rate is the generator's rather than the service's."""
-    if isinstance(result.scenario.arrivals, ClosedArrivals):
-        return []
     log = result.operation(target.operation or "")
+    if isinstance(result.scenario.arrivals, ClosedArrivals):
+        return list(doubt.of_lag(result, log.name))
     achieved, offered = result.achieved_rate(log.name), result.offered_rate(log.name)
     # Where the cap is reached, requests wait for the service however late some are; else lag costs rate.
     doubts = [] if log.tally.skipped else list(doubt.of_lag(result, log.name))
@@ -81,6 +81,8 @@ def users(target: Target, result: ScenarioResult) -> Figure:
     figure = Figure(value=value, verdict=against_bounds(target, value))
     figure.doubted([*doubt.of_length(result), *_uncounted(result)])
     if not served:
+        # Users who were kept from sending by a generator without CPU were not kept waiting by the service.
+        figure.doubted(one for log in result.operations for one in doubt.of_lag(result, log.name))
         figure.reasons.append(
             f"{arrivals.users} users made {achieved:.1f} requests/s of the {arrivals.users / think:.1f} that their "
             f"think time allows, {failed} of {sent} failed"

@@ -8,10 +8,7 @@ It writes the MiB that it holds once it has settled, and again each time it had 
 """
 
 import contextlib
-import ctypes
 import mmap
-import os
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -20,13 +17,14 @@ from typing import Final
 
 import psutil
 
+from harness.load.parent import end_with
+
 MIB: Final = 2**20
 CHUNK_MIB: Final = 64
 LEAST_LEFT_MIB: Final = 1024
 LEAST_LEFT_SHARE: Final = 0.2
 """What always stays available: 1 GiB or a fifth of the memory, whichever is more."""
 _CYCLE: Final = 0.02
-_PR_SET_PDEATHSIG: Final = 1
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
 
@@ -89,14 +87,6 @@ def _die_first() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
-def _end_with(parent: int) -> Callable[[], bool]:
-    """Have the kernel end this process when its parent ends; gives whether the parent still lives."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # It may have ended before the kernel was asked.
-    return lambda: os.getppid() == parent
-
-
 def _tell(mib: int) -> None:
     print(mib, flush=True)
 
@@ -104,7 +94,7 @@ def _tell(mib: int) -> None:
 def main(kind: str, amount: str, seconds: str, parent: str) -> None:
     """Press until the time is over or the parent has ended."""
     deadline = time.monotonic() + float(seconds)
-    lives = _end_with(int(parent))
+    lives = end_with(int(parent))
     press = {"cpu": cpu, "memory": memory}[kind]
     press(float(amount), lambda: lives() and time.monotonic() < deadline)
 

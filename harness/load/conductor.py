@@ -70,7 +70,7 @@ class Conductor:
             case Tick():
                 # Each worker tells once a second, and so does the conductor, when it has heard of all.
                 self._ticks[worker] = news.progress
-                if len(self._ticks) >= self._workers:
+                if len(self._ticks) >= self._workers - len(self._reports):
                     self._say(together(list(self._ticks.values())))
                     self._ticks.clear()
             case Done():

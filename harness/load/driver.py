@@ -13,7 +13,7 @@ import msgspec
 import psutil
 
 from harness.core.errors import LoadError
-from harness.load.job import JOB_FILE, REPORT_FILE, Line, LoadJob, LoadReport, decode_line
+from harness.load.job import JOB_FILE, REPORT_FILE, Alive, Line, LoadJob, LoadReport, decode_line
 
 _ERRORS = "stderr.txt"
 SILENCE = 60.0
@@ -101,7 +101,9 @@ class LoadProcess:
             if not data:
                 return
             with contextlib.suppress(msgspec.DecodeError):
-                yield decode_line(data)
+                line = decode_line(data)
+                if not isinstance(line, Alive):
+                    yield line
 
     def interrupt(self) -> None:
         """Ask for an early end: the process drains briefly and still reports."""
@@ -137,4 +139,6 @@ def dismiss(address: str, workers: int, environment: Mapping[str, str]) -> None:
     """
     words = [sys.executable, "-m", "harness.load.process", "--dismiss", address, str(workers)]
     with contextlib.suppress(subprocess.TimeoutExpired):
-        subprocess.run(words, env=environment, stdout=subprocess.DEVNULL, timeout=SILENCE, check=False)
+        subprocess.run(
+            words, env=environment, stdout=subprocess.DEVNULL, timeout=SILENCE, check=False, start_new_session=True
+        )

@@ -15,6 +15,8 @@ JOB_FILE = "job.json"
 REPORT_FILE = "report.json"
 DISMISSED = 4
 """Exit status of a worker to which no more jobs will come."""
+NOT_NEEDED = 5
+"""Exit status of a worker that a master had no job for."""
 
 
 class LoadJob(Struct):
@@ -54,8 +56,8 @@ class Progress(Struct, tag="progress"):
         total: seconds it is planned to last.
         rate: successful answers in the last second.
         p99_us: response P99 of the last second; None without answers.
-        errors: failures so far, all phases.
-        skipped: requests not sent so far.
+        errors: failures so far, of the measure phase.
+        skipped: requests not sent so far, likewise.
         in_flight: requests without an answer now.
         cpu: share of one core used in the last second; of the busiest worker.
         rss_mib: memory that the process holds now; of the largest worker.
@@ -87,6 +89,10 @@ class Note(Struct, tag="note"):
     text: str
 
 
+class Alive(Struct, tag="alive"):
+    """Nothing new, and nothing hangs."""
+
+
 Line = Progress | PhaseChange | Note
 
 
@@ -104,7 +110,7 @@ class LoadReport(Struct):
         suspended: seconds that the host slept during it.
         workers: how many processes there should be.
         reported: how many of them this comes from.
-        warmup_requests: answered before the measure phase.
+        warmup_requests: recorded, and due before the measure phase.
         warmup: what came before the measure phase; None where it never began.
         samples: some of the searches with their answers.
         parts: the operations of each worker, where they were asked for.
@@ -129,15 +135,15 @@ class LoadReport(Struct):
     suspended: float = 0.0
 
 
-def encode_line(line: Line) -> bytes:
+def encode_line(line: Line | Alive) -> bytes:
     """One line for the driver."""
     return msgspec.json.encode(line) + b"\n"
 
 
-def decode_line(data: bytes) -> Line:
+def decode_line(data: bytes) -> Line | Alive:
     """The line that `encode_line` wrote.
 
     Raises:
         msgspec.DecodeError: it is something else.
     """
-    return msgspec.json.decode(data, type=Line)  # type: ignore[no-any-return]
+    return msgspec.json.decode(data, type=Line | Alive)  # type: ignore[no-any-return]

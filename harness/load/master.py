@@ -1,5 +1,6 @@
 """A crew of many workers, here or on other hosts, on Locust's own distribution: its connections, heartbeats, users."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -33,7 +34,7 @@ from harness.load.messages import (
     encode,
     versions,
 )
-from harness.load.worker import plans_of, user_class
+from harness.load.worker import plans_of
 
 LOOPBACK: Final = "127.0.0.1"
 _LINES: Final = 4096
@@ -63,8 +64,7 @@ class Master:
         self.job, self.workers, self._folder = job, job.workers, folder
         self._hear, self._say = hear, say
         host, _, port = (job.bind or f"{LOOPBACK}:0").rpartition(":")
-        user, _ = user_class(job, None, None)
-        self._environment = Environment(user_classes=[user], host=job.url)
+        self._environment = Environment(user_classes=[], host=job.url)
         try:
             self._runner: MasterRunner = self._environment.create_master_runner(host, int(port))
         except SystemExit as error:
@@ -133,7 +133,7 @@ class Master:
         host, _, port = self._address.rpartition(":")
         folder = self._folder / f"worker-{number}"
         folder.mkdir()
-        words = [sys.executable, "-m", "harness.load.process", "--worker", host, port, str(folder)]
+        words = [sys.executable, "-m", "harness.load.process", "--worker", host, port, str(folder), str(os.getpid())]
         # In a session of its own, so that Ctrl-C in a terminal reaches the driver alone.
         return subprocess.Popen(words, stdout=subprocess.DEVNULL, start_new_session=True)
 
@@ -143,10 +143,7 @@ class Master:
             self._send(order, client)
 
     def spawn(self) -> None:
-        """Have Locust spread the users over the workers, in the background: they wait for the beginning."""
-        plans = plans_of(self.job)
-        users = self.workers if plans is not None else getattr(self.job.scenario.arrivals, "users", self.workers)
-        gevent.spawn(self._runner.start, users, spawn_rate=users)
+        """Nothing: each worker spawns its own share when it begins."""
 
     def lost(self, *, reporting: bool) -> str:
         """The first worker that went away before it had reported.

@@ -16,10 +16,12 @@ from locust.rpc import Message
 from locust.runners import WorkerRunner
 
 from harness.core.errors import LoadError
+from harness.core.secrets import KEY_VARIABLE, authorization
 from harness.load.job import LoadJob
 from harness.load.local import obey
 from harness.load.messages import (
     CHANNEL,
+    Begin,
     Dismiss,
     Done,
     News,
@@ -88,6 +90,11 @@ class Member:
                 self.dismissed = True
                 self._over.set()
             case _ if self._worker is not None:
+                if isinstance(order, Begin):
+                    # Its own share, by itself: were the master to spread users, one that joins late would move them.
+                    user, count = self._worker.user_class()
+                    self._environment.user_classes = [user]
+                    gevent.spawn(self._runner.start_worker, {user.__name__: count})
                 obey(self._worker, order)
 
     def _tape(self, operation: str) -> str:
@@ -95,9 +102,10 @@ class Member:
 
     def _prepare(self) -> None:
         """Plan the share, and tell when it is ready or why it is not; then live through the phases."""
-        assert self._job is not None
         self.worked = True
         try:
+            if self._job is None:
+                raise LoadError("its job got lost on the way", hint="run it again")
             for tape in self._job.tapes.values():
                 Path(tape).touch()
             reach(self._job.url)
@@ -105,7 +113,6 @@ class Member:
         except Exception as error:  # whatever it is, the master must hear of it
             self._say(Prepared(versions(), f"{type(error).__name__}: {error}"))
             return
-        self._environment.user_classes = [self._worker.user_class()[0]]
         self._say(Prepared(versions()))
         self._say(Done(self._worker.live(self._environment)))
 
@@ -114,7 +121,7 @@ class Member:
 
 
 def reach(url: str) -> None:
-    """Make sure that this host reaches the service.
+    """Make sure that this host reaches the service, and has the key that it wants.
 
     Raises:
         LoadError: it does not.
@@ -125,8 +132,11 @@ def reach(url: str) -> None:
     )
     connection = kind(parts.hostname or "", parts.port, timeout=_REACHED)
     try:
-        connection.connect()
-    except OSError as error:
+        connection.request("GET", f"{parts.path}/api/v1/noop", headers=authorization())
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
         raise LoadError(f"it does not reach the service at {url}: {error}") from error
     finally:
         connection.close()
+    if status in (401, 403):
+        raise LoadError(f"the service at {url} answers it with {status}: set {KEY_VARIABLE} on its host, too")

@@ -1,6 +1,6 @@
 """The load process (`python -m harness.load.process FOLDER`): one job, led by a conductor, and one report.
 
-`--worker HOST PORT FOLDER` is one of several workers that take their orders from such a process, and
+`--worker HOST PORT FOLDER PARENT` is one of several workers that take their orders from such a process, and
 `--dismiss HOST:PORT N` tells workers on other hosts that no more jobs will come.
 """
 
@@ -18,12 +18,14 @@ import msgspec
 from harness.core.errors import LoadError
 from harness.core.scenario import OpenArrivals, Operation, Scenario
 from harness.load.conductor import Conductor, nothing
-from harness.load.job import DISMISSED, JOB_FILE, REPORT_FILE, Line, LoadJob, LoadReport, encode_line
+from harness.load.job import DISMISSED, JOB_FILE, NOT_NEEDED, REPORT_FILE, Alive, Line, LoadJob, LoadReport, encode_line
 from harness.load.local import Alone
 from harness.load.master import Master
 from harness.load.member import Member
+from harness.load.parent import end_with
 
 _GOODBYE = 10.0
+_BREATH = 5.0
 
 
 def conduct(job: LoadJob, folder: Path) -> LoadReport:
@@ -32,6 +34,7 @@ def conduct(job: LoadJob, folder: Path) -> LoadReport:
     for number in (signal.SIGINT, signal.SIGTERM):
         gevent.signal_handler(number, conductor.stop)
     gevent.spawn(_watch_parent, conductor)
+    gevent.spawn(_breathe)
     with contextlib.ExitStack() as undo:
         if job.workers == 1 and not job.join:
             alone = Alone(job, conductor.hear)
@@ -50,7 +53,14 @@ def _watch_parent(conductor: Conductor) -> None:
     conductor.stop()
 
 
-def say(line: Line) -> None:
+def _breathe() -> None:
+    """Tell the driver now and then that this process lives, also while it waits for workers or their reports."""
+    while True:
+        gevent.sleep(_BREATH)
+        say(Alive())
+
+
+def say(line: Line | Alive) -> None:
     """Tell the driver."""
     sys.stdout.buffer.write(encode_line(line))
     sys.stdout.buffer.flush()
@@ -70,9 +80,10 @@ def run(folder: Path) -> None:
     partial.replace(folder / REPORT_FILE)
 
 
-def work(host: str, port: int, folder: Path) -> int:
+def work(host: str, port: int, folder: Path, parent: int) -> int:
     """Do one job of a master's. Returns the exit status."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the master decides
+    end_with(parent)
     try:
         member = Member(host, port, folder)
         member.serve()
@@ -80,14 +91,15 @@ def work(host: str, port: int, folder: Path) -> int:
         return 1
     if member.dismissed:
         return DISMISSED
-    return 0 if member.worked else 1
+    return 0 if member.worked else NOT_NEEDED
 
 
 def dismiss(address: str, workers: int) -> None:
     """Let the workers of a run go that is over."""
     scenario = Scenario("noop", "", "", OpenArrivals(rate=1), (Operation("noop", "noop"),))
     job = LoadJob(url="", scenario=scenario, seed=0, tapes={}, workers=workers, bind=address, join=True)
-    with Master(job, Path(), lambda worker, news: None, lambda line: None) as master:
+    # Where even the port could not be had, nobody waits there.
+    with contextlib.suppress(LoadError), Master(job, Path(), lambda worker, news: None, lambda line: None) as master:
         master.dismiss(_GOODBYE)
 
 
@@ -98,8 +110,8 @@ def main(words: list[str]) -> int:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     match words:
-        case ["--worker", host, port, folder]:
-            return work(host, int(port), Path(folder))
+        case ["--worker", host, port, folder, parent]:
+            return work(host, int(port), Path(folder), int(parent))
         case ["--dismiss", address, workers]:
             dismiss(address, int(workers))
         case [folder]:

@@ -196,7 +196,6 @@ class OpenUser(RecordedUser):
     abstract = True
     plans: Plans
     max_in_flight: int
-    taken = False
 
     def on_start(self) -> None:
         """Open the pool of connections."""
@@ -207,9 +206,6 @@ class OpenUser(RecordedUser):
     def offer(self) -> None:
         """Offer the whole plan."""
         session = self.session
-        if type(self).taken:  # Locust gave this worker a lost one's user as well
-            raise StopUser
-        type(self).taken = True
         session.begun.wait()
         timer = HubTimer()
         try:
@@ -219,9 +215,10 @@ class OpenUser(RecordedUser):
             self._loop(timer, lambda: session.measure_end, measured=True).run(self.plans.measure, session.measure_start)
         except Exception as error:  # a generator that breaks must never look like a quiet server
             session.problem = session.problem or f"{type(error).__name__}: {error}"
+        else:
+            session.finished = True
         finally:
             timer.close()
-            session.finished = True
         raise StopUser
 
     def _loop(self, timer: HubTimer, deadline: Callable[[], int], *, measured: bool) -> OpenLoop[Request]:

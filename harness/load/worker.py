@@ -61,7 +61,9 @@ class Worker:
         """How many requests of an operation there can be."""
         if self.plans is not None:
             return sum(len(plan.requests_of(operation)) for plan in self.plans)
-        return most_requests(self.job.scenario, list(self.job.tapes)[operation]) // self.job.workers + 1
+        return (
+            most_requests(self.job.scenario, list(self.job.tapes)[operation], self.job.workers) // self.job.workers + 1
+        )
 
     def _reservoirs(self) -> dict[int, Reservoir]:
         job, size = self.job, math.ceil(SAMPLES / self.job.workers)
@@ -106,6 +108,7 @@ class Worker:
         if self.interrupted or now >= session.measure_end < UNKNOWN:
             return
         self.interrupted = True
+        session.start = session.start or now
         self._set_measure(min(session.measure_start, now), now)
         session.begun.set()
 
@@ -182,12 +185,12 @@ def plans_of(job: LoadJob) -> Plans | None:
     return Plans(warmup.share(*share), measure.share(*share))
 
 
-def user_class(job: LoadJob, session: Session | None, plans: Plans | None) -> tuple[type[RecordedUser], int]:
+def user_class(job: LoadJob, session: Session, plans: Plans | None) -> tuple[type[RecordedUser], int]:
     """The Locust user class of a job, and how many of it a worker has.
 
     Args:
         job: with the worker's number.
-        session: the worker's; None for a master, which only needs to know the class's name.
+        session: the worker's.
         plans: of an open job.
     """
     arrivals = job.scenario.arrivals

@@ -79,6 +79,9 @@ def cases(make) -> Iterator[tuple[str, ScenarioResult]]:
     unsure = result("search_complex", make("search"))
     unsure.recall = {"search": Recall(10.0, 20, 0.86, 0.8, 0.91)}
     yield "search_recall", unsure
+    unanswered = result("search_complex", make("search"))
+    unanswered.recall = {"search": Recall(10.0, 20, 0.99, 0.97, 1.0, unanswered=40)}
+    yield "search_recall", unanswered
     hits = ServiceReadings(cache_hits={"search": 12}, cache_misses={"search": 3})
     yield "cache_hit_ratio", result(TARGETS["cache_hit_ratio"].scenario, *many, service=hits)
 
