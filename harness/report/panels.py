@@ -87,7 +87,8 @@ def panels(result: ScenarioResult) -> list[Panel]:
 
 def _series(result: ScenarioResult) -> Iterator[Series]:
     kept = [one for one in result.telemetry.series if one.values]
-    yield from kept
+    # What stayed at nothing all the time says nothing that its absence does not.
+    yield from (one for one in kept if any(sample.value for sample in one.values))
     # Read by the harness more often than telemetry is.
     busy = result.service.pool_utilization
     if busy and not any(one.group == "service" and _topic(one) == _POOL and one.unit == "%" for one in kept):

@@ -146,7 +146,7 @@ def _events(axes: Axes, events: list[Event]) -> None:
         axes.text(
             begin + width + pad if left else begin - pad,
             row,
-            _shortened(f"{GROUPS[event.group]}: {clean(event.text)}", max(letters, 12)),
+            _shortened(_headline(event), max(letters, 12)),
             ha="left" if left else "right",
             va="center_baseline",
             size=7.8,
@@ -161,6 +161,14 @@ def _mean(series: Series) -> float:
 def _least(panel: Panel) -> float:
     """An axis' end for values that are all but nothing, so that noise is not drawn as large as life."""
     return 5.0 if panel.unit == "%" else 1.0
+
+
+def _headline(event: Event) -> str:
+    """What happened, without the statement that a lock held up: its end says more than its beginning."""
+    text = clean(event.text)
+    if event.kind == "lock" and " waited " in text:
+        text = "waited " + text.partition(" waited ")[2]
+    return f"{GROUPS[event.group]}: {text}"
 
 
 def _shortened(text: str, letters: int) -> str:
