@@ -137,7 +137,7 @@ def test_an_external_server_gets_a_database_and_loses_it_again(membench: Membenc
 def test_a_killed_load_process_makes_the_run_invalid(membench: Membench, fake_service: Callable[..., str]) -> None:
     url = fake_service()
     process = membench.start("run", "noop", "--url", url, "--rate", 100, "--duration", "8s", "--out", "out")
-    for _ in range(2):
+    for _ in range(3):  # at once, and at the end
         membench.read_until(process, "noop: measure")
         for one in membench.processes():
             if "harness.load.process" in one.cmdline():

