@@ -32,10 +32,6 @@ class Crew(Protocol):
         """Give all of them an order."""
         ...
 
-    def spawn(self) -> None:
-        """Have Locust make their users."""
-        ...
-
     def lost(self, *, reporting: bool) -> str:
         """Which of them went away before it had reported, and how; empty when none did."""
         ...
@@ -88,7 +84,6 @@ class Conductor:
     def conduct(self, crew: Crew) -> LoadReport:
         """Lead a crew, which is prepared, through all phases."""
         self._crew = crew
-        crew.spawn()
         crew.tell(Stop() if self.stopped else Begin(START_DELAY))
         began = time.monotonic() + START_DELAY
         self._say(PhaseChange("warm-up"))

@@ -34,11 +34,10 @@ class Alone:
 
     def tell(self, order: Order) -> None:
         """Do what a worker does at such an order."""
+        if isinstance(order, Begin):
+            # All within a second: the guide's load begins at full strength, the warm-up absorbs it.
+            self._runner.start(self._count, spawn_rate=max(self._count, 1))
         obey(self._worker, order)
-
-    def spawn(self) -> None:
-        """Make the users, all within a second: the guide's load begins at full strength, the warm-up absorbs it."""
-        self._runner.start(self._count, spawn_rate=max(self._count, 1))
 
     def lost(self, *, reporting: bool) -> str:
         """How it broke, if it did."""

@@ -142,9 +142,6 @@ class Master:
         for client in self._crew:
             self._send(order, client)
 
-    def spawn(self) -> None:
-        """Nothing: each worker spawns its own share when it begins."""
-
     def lost(self, *, reporting: bool) -> str:
         """The first worker that went away before it had reported.
 

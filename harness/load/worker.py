@@ -86,7 +86,16 @@ class Worker:
 
     def user_class(self) -> tuple[type[RecordedUser], int]:
         """The Locust user class of this job, and how many of it this worker has."""
-        return user_class(self.job, self.session, self.plans)
+        job, arrivals = self.job, self.job.scenario.arrivals
+        common: dict[str, Any] = {"session": self.session, "host": job.url}
+        if isinstance(arrivals, OpenArrivals):
+            in_flight = max(arrivals.max_in_flight // job.workers, 1)
+            own = {"plans": self.plans, "max_in_flight": in_flight, "connections": arrivals.connections}
+            return type("Open", (OpenUser,), {**common, **own}), 1
+        weights = [operation.weight for operation in job.scenario.operations]
+        seed = job.seed * job.workers + job.worker
+        users = arrivals.users // job.workers + (job.worker < arrivals.users % job.workers)
+        return type("Closed", (ClosedUser,), {**common, "arrivals": arrivals, "weights": weights, "seed": seed}), users
 
     def begin(self, delay: float) -> None:
         """The warm-up begins in `delay` seconds."""
@@ -183,26 +192,3 @@ def plans_of(job: LoadJob) -> Plans | None:
     warmup, measure = plan_open(job.scenario, job.seed)
     share = job.worker, job.workers
     return Plans(warmup.share(*share), measure.share(*share))
-
-
-def user_class(job: LoadJob, session: Session, plans: Plans | None) -> tuple[type[RecordedUser], int]:
-    """The Locust user class of a job, and how many of it a worker has.
-
-    Args:
-        job: with the worker's number.
-        session: the worker's.
-        plans: of an open job.
-    """
-    arrivals = job.scenario.arrivals
-    common: dict[str, Any] = {"session": session, "host": job.url}
-    if isinstance(arrivals, OpenArrivals):
-        in_flight = max(arrivals.max_in_flight // job.workers, 1)
-        return type(
-            "Open",
-            (OpenUser,),
-            {**common, "plans": plans, "max_in_flight": in_flight, "connections": arrivals.connections},
-        ), 1
-    weights = [operation.weight for operation in job.scenario.operations]
-    seed = job.seed * job.workers + job.worker
-    users = arrivals.users // job.workers + (job.worker < arrivals.users % job.workers)
-    return type("Closed", (ClosedUser,), {**common, "arrivals": arrivals, "weights": weights, "seed": seed}), users
