@@ -6,6 +6,7 @@ FOLDER = Path(__file__).parent
 TARGETS = FOLDER / "targets.toml"
 SUITES = FOLDER / "suites.toml"
 MICRO = FOLDER / "micro"
+GATE = FOLDER / "gate"
 
 
 def paths() -> dict[str, Path]:

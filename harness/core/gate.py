@@ -1,0 +1,426 @@
+"""The record of a gate: base and head measured in turns on one machine, and what that says of head."""
+
+import math
+import os
+from datetime import date
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from harness.core.errors import Exit, UsageError
+from harness.core.histogram import Histogram, merged
+from harness.core.record import Provenance, Setting, Status
+from harness.core.recorder import Tally
+from harness.core.scenario import Scenario
+
+FORMAT: Final = 1
+FILE: Final = "gate.json"
+
+Side = Literal["base", "head"]
+SIDES: Final[tuple[Side, Side]] = ("base", "head")
+
+Ratio = Annotated[float, Meta(gt=1)]
+Share = Annotated[float, Meta(gt=0, lt=1)]
+
+
+class GateVerdict(StrEnum):
+    """What is said of one metric, and of the whole gate.
+
+    IMPROVEMENT is said of a metric only, never of a gate. WAIVED is a regression that somebody has accepted.
+    """
+
+    REGRESSION = "REGRESSION"
+    WAIVED = "WAIVED"
+    INVALID = "INVALID"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    NO_REGRESSION = "NO REGRESSION"
+    IMPROVEMENT = "IMPROVEMENT"
+
+
+def exit_status(verdict: GateVerdict, *, inconclusive_fails: bool = True) -> Exit:
+    """The exit status for a gate's verdict."""
+    match verdict:
+        case GateVerdict.REGRESSION:
+            return Exit.FAIL
+        case GateVerdict.INVALID:
+            return Exit.INVALID
+        case GateVerdict.INCONCLUSIVE:
+            return Exit.INCONCLUSIVE if inconclusive_fails else Exit.OK
+        case _:
+            return Exit.OK
+
+
+class Metric(Struct, frozen=True, forbid_unknown_fields=True):
+    """One figure that is compared.
+
+    Attributes:
+        name: as it appears in output and in waivers: "search P99".
+        block: the scenario whose blocks it is taken from.
+        kind: a percentile of an operation's latency; the operation's achieved rate; or the service's CPU time per
+            answered request of the block, which only a service on this machine has.
+        operation: whose; empty for "cpu".
+        percentile: of a latency.
+        clock: of a latency.
+        gated: whether a regression of it fails; the others only advise.
+        least: ratio of head to base (by which it is worse) below which a change does not matter. Also the ratio that
+            the test has to reject.
+        floor_us: microseconds by which a latency must have grown to matter, whatever the ratio.
+    """
+
+    name: str
+    block: str
+    kind: Literal["latency", "rate", "cpu"]
+    operation: str = ""
+    percentile: Annotated[float, Meta(gt=0, lt=100)] = 50
+    clock: Literal["response", "service", "server"] = "response"
+    gated: bool = False
+    least: Ratio = 1.05
+    floor_us: Annotated[float, Meta(ge=0)] = 0.0
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether growth is good."""
+        return self.kind == "rate"
+
+    @property
+    def unit(self) -> str:
+        """Of its values: "us" or "1/s"."""
+        return "1/s" if self.kind == "rate" else "us"
+
+
+class Look(Struct, frozen=True, forbid_unknown_fields=True):
+    """A moment at which the gate may be decided.
+
+    Attributes:
+        pairs: how many pairs there are then.
+        alpha: share of the error probability that is spent on it.
+    """
+
+    pairs: Annotated[int, Meta(ge=6)]
+    alpha: Share
+
+
+class Rules(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a gate decides; see scenarios/gate/gate.toml.
+
+    Attributes:
+        looks: ascending by pairs. At the last one every metric gets its verdict.
+        bound: NO REGRESSION needs the upper bound of the ratio to lie below it.
+        clear: a look before the last ends the gate early, without a regression, where the upper bounds of all gated
+            metrics lie below this ratio already.
+        round_pairs: pairs after which both services are started anew on freshly cloned databases.
+        spare: share of further pairs that may replace spoilt ones.
+        metrics: in the order of output.
+    """
+
+    looks: Annotated[tuple[Look, ...], Meta(min_length=1)]
+    metrics: Annotated[tuple[Metric, ...], Meta(min_length=1)]
+    bound: Ratio = 1.15
+    clear: Ratio = 1.05
+    round_pairs: Annotated[int, Meta(ge=1)] = 6
+    spare: Annotated[float, Meta(ge=0, le=1)] = 0.25
+
+    def __post_init__(self) -> None:
+        pairs = [look.pairs for look in self.looks]
+        if sorted(set(pairs)) != pairs:
+            raise ValueError("looks must be ascending by pairs")
+        if sum(look.alpha for look in self.looks) > 0.05 + 1e-9:
+            raise ValueError("the alphas of all looks together may be 0.05 at the most")
+        names = [metric.name for metric in self.metrics]
+        if len(set(names)) < len(names):
+            raise ValueError("two metrics have the same name")
+        if not any(metric.gated for metric in self.metrics):
+            raise ValueError("no metric is gated: such a gate could not fail")
+
+
+class Waiver(Struct, frozen=True, forbid_unknown_fields=True):
+    """A regression that is accepted for a while.
+
+    Attributes:
+        metric: its name.
+        reason: why.
+        until: the last day on which it holds.
+    """
+
+    metric: str
+    reason: Annotated[str, Meta(min_length=1)]
+    until: date
+
+
+class Compared(Struct):
+    """One side: what was measured.
+
+    Attributes:
+        what: a revision, a URL or a command, as the user gave it.
+        revision: commit, where there is one; with "+" where the working tree had changes of its own.
+        service: name and version as its health endpoint tells them.
+        python: of its environment; empty when unknown.
+        schema: what tells its database's schema; empty when unknown.
+        environment: SHA-256 of what its dependencies are pinned to; empty when unknown.
+    """
+
+    what: str
+    revision: str = ""
+    service: str = ""
+    python: str = ""
+    schema: str = ""
+    environment: str = ""
+
+
+class Block(Struct):
+    """One side under one block's load.
+
+    Attributes:
+        scenario: the block's.
+        seconds: the measured length.
+        tallies: per operation.
+        histograms: per operation and clock (response, service, server), encoded: the measured part.
+        rates: per operation, good answers per second.
+        errors: per operation, failures by kind.
+        steal: share of CPU time that the hypervisor took, 0 to 1; None when unknown.
+        service_cpu: seconds of CPU that the service's processes used over warm-up, measured part and drain; None
+            when it is not on this machine.
+        drain: longest that answers were waited for, seconds.
+        doubts: why it cannot be believed; empty when it can.
+    """
+
+    side: Side
+    scenario: str
+    seconds: float
+    tallies: dict[str, Tally]
+    histograms: dict[str, dict[str, str]]
+    rates: dict[str, float]
+    errors: dict[str, dict[str, int]] = {}
+    steal: float | None = None
+    service_cpu: float | None = None
+    drain: float = 0.0
+    doubts: list[str] = []
+
+    def histogram(self, operation: str, clock: str) -> Histogram:
+        """Of one operation and clock; empty where nothing was answered."""
+        encoded = self.histograms.get(operation, {}).get(clock)
+        return Histogram.decode(encoded) if encoded else Histogram()
+
+    def unanswered(self, operation: str) -> int:
+        """Requests known only to be slower than all answered ones: censored, and skipped over the cap in flight."""
+        tally = self.tallies[operation]
+        return max(tally.censored, 0) + tally.skipped
+
+    def value(self, metric: Metric) -> float | None:
+        """The block's figure: microseconds, or answers per second; None where it has none.
+
+        A percentile that lies among the unanswered requests counts as the length of the drain, which it is at least.
+        """
+        if metric.kind == "rate":
+            return self.rates.get(metric.operation) or None
+        if metric.kind == "cpu":
+            answered = sum(tally.ok + tally.error for tally in self.tallies.values())
+            return self.service_cpu * 1e6 / answered if self.service_cpu and answered else None
+        if metric.operation not in self.tallies:
+            return None
+        histogram, unknown = self.histogram(metric.operation, metric.clock), self.unanswered(metric.operation)
+        if not histogram.count and not unknown:
+            return None
+        found = histogram.percentile(metric.percentile, unknown_above=unknown)
+        return max(float(found), 1.0) if found is not None else max(self.drain * 1e6, float(histogram.max))
+
+
+class Pair(Struct, dict=True):
+    """One block of each kind for each side, close together in time.
+
+    Attributes:
+        number: from 1, as measured.
+        round: from 1; the services of one round are the same processes.
+        first: per block's scenario, the side that the coin put first.
+        blocks: in the order measured.
+        values: per metric's name, base's and head's figure; metrics without both are left out.
+    """
+
+    number: int
+    round: int
+    first: dict[str, Side]
+    blocks: list[Block]
+    values: dict[str, tuple[float, float]] = {}
+
+    @property
+    def doubts(self) -> list[str]:
+        """Why it cannot be believed; empty when it counts."""
+        return [f"{block.side}, {block.scenario}: {doubt}" for block in self.blocks for doubt in block.doubts]
+
+    def block(self, side: Side, scenario: str) -> Block | None:
+        """One of its blocks."""
+        return next((one for one in self.blocks if one.side == side and one.scenario == scenario), None)
+
+    def take_values(self, metrics: tuple[Metric, ...]) -> None:
+        """Fill in `values` from the blocks."""
+        for metric in metrics:
+            found = [one.value(metric) for side in SIDES if (one := self.block(side, metric.block)) is not None]
+            match found:
+                case [float() as base, float() as head]:
+                    self.values[metric.name] = base, head
+
+    def worse(self, metric: Metric) -> float | None:
+        """Log of the ratio by which head is worse than base: above 0 is worse; None without both figures."""
+        if metric.name not in self.values:
+            return None
+        base, head = self.values[metric.name]
+        return math.log(base / head) if metric.higher_is_better else math.log(head / base)
+
+
+class MetricResult(Struct):
+    """What became of one metric.
+
+    All ratios say by how much head is *worse*: 1.2 is 20% slower, or base's rate 1.2 times head's.
+
+    Attributes:
+        verdict: IMPROVEMENT, too, where head is better beyond `metric.least`.
+        pairs: with both figures, and no doubt.
+        ratio: Hodges-Lehmann estimate; None without pairs.
+        low: lower end of its 95% interval (exact signed-rank).
+        high: upper end; None beyond what was seen.
+        upper: the one-sided bound that NO REGRESSION is decided by.
+        p: of "ratio <= metric.least", one-sided, exact signed-rank.
+        p_adjusted: Holm over the gated metrics; Benjamini-Hochberg over the rest.
+        base: its figure over all pairs (a percentile of the merged histograms, or the median), for display.
+        head: likewise.
+        detectable: smallest ratio that this run would have found with 80% probability, approximately; None unknown.
+        reasons: in words.
+        waiver: that covers it, or covered it once.
+    """
+
+    metric: Metric
+    verdict: GateVerdict
+    pairs: int
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+    upper: float | None = None
+    p: float | None = None
+    p_adjusted: float | None = None
+    base: float | None = None
+    head: float | None = None
+    detectable: float | None = None
+    reasons: list[str] = []
+    waiver: Waiver | None = None
+
+
+class GateRecord(Struct, dict=True):
+    """One gate.
+
+    Attributes:
+        id: also its folder's name.
+        sides: what was compared.
+        blocks: the load of each block, by name; both sides' alike.
+        pairs: all that were measured, also those that do not count.
+        look: index of the look at which it was decided; None before the first.
+        metrics: results in the order of the rules.
+        verdict: of the whole; INVALID until there is another.
+        reasons: for that verdict, the most telling first.
+        hints: what to do next.
+        notes: what a reader should know and no verdict depends on.
+        seconds: the gate's whole length.
+        status: complete, interrupted, or failed: `reasons` tell how.
+    """
+
+    id: str
+    created_at: str
+    provenance: Provenance
+    seed: int
+    rules: Rules
+    sides: dict[Side, Compared] = {}
+    blocks: dict[str, Scenario] = {}
+    settings: list[Setting] = []
+    memories: int = 0
+    pairs: list[Pair] = []
+    look: int | None = None
+    metrics: list[MetricResult] = []
+    verdict: GateVerdict = GateVerdict.INVALID
+    reasons: list[str] = []
+    hints: list[str] = []
+    notes: list[str] = []
+    seconds: float = 0.0
+    status: Status = "complete"
+    format: int = FORMAT
+
+    @property
+    def counted(self) -> list[Pair]:
+        """The pairs that count."""
+        return [pair for pair in self.pairs if not pair.doubts]
+
+    @cached_property
+    def _pooled(self) -> dict[tuple[Side, str, str, str], Histogram]:
+        return {}
+
+    def pooled(self, side: Side, block: str, operation: str, clock: str) -> Histogram:
+        """All counted pairs' requests in one histogram: for display, never for the verdict."""
+        key = side, block, operation, clock
+        if key not in self._pooled:
+            blocks = [found for pair in self.counted if (found := pair.block(side, block)) is not None]
+            self._pooled[key] = merged(one.histogram(operation, clock) for one in blocks)
+        return self._pooled[key]
+
+
+def load_rules(path: Path) -> Rules:
+    """Read the rules of a gate.
+
+    Raises:
+        UsageError: the file cannot be read, or they are none.
+    """
+    return _toml(path, Rules)
+
+
+class _Waivers(Struct, forbid_unknown_fields=True):
+    waiver: list[Waiver] = []
+
+
+def load_waivers(path: Path) -> list[Waiver]:
+    """Read the waivers; none where there is no such file.
+
+    Raises:
+        UsageError: the file cannot be read, or one is none.
+    """
+    return _toml(path, _Waivers).waiver if path.exists() else []
+
+
+def _toml(path: Path, kind: Any) -> Any:
+    try:
+        return msgspec.toml.decode(path.read_bytes(), type=kind)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except (msgspec.DecodeError, msgspec.ValidationError, ValueError) as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def save(record: GateRecord, folder: Path) -> Path:
+    """Write a record into its folder, whole or not at all.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written.
+    """
+    path = folder / FILE
+    partial = path.with_suffix(".part")
+    partial.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1))
+    os.replace(partial, path)
+    return path
+
+
+def load(folder: Path) -> GateRecord:
+    """Read the record of a gate's folder.
+
+    Raises:
+        UsageError: there is none, it is damaged, or another version wrote it.
+    """
+    path = folder / FILE if folder.is_dir() else folder
+    try:
+        head: Any = msgspec.json.decode(path.read_bytes())
+        if isinstance(head, dict) and head.get("format", FORMAT) != FORMAT:
+            raise UsageError(f"{path} has format {head['format']}, this membench reads format {FORMAT}")
+        return msgspec.convert(head, GateRecord)
+    except OSError as error:
+        raise UsageError(f"no gate record at {path}: {error.strerror}") from error
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise UsageError(f"{path} is not a gate record: {error}") from error
