@@ -4,25 +4,23 @@ import shutil
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from harness.cli.display import Display
 from harness.cli.interrupt import Interrupts
 from harness.cli.options import ATTEMPTS_AT_ONCE, RunOptions
 from harness.cli.recall import measure_recall
-from harness.cli.tapes import write_tapes
 from harness.core.errors import LoadError
-from harness.core.readings import GeneratorHealth
 from harness.core.record import ScenarioResult
-from harness.core.recorder import merge_logs
 from harness.core.scenario import ClosedArrivals, Scenario
 from harness.core.targets import Target
 from harness.corpus import Dataset
+from harness.corpus.tapes import write_tapes
 from harness.judge.targets import worth_repeating
 from harness.load.driver import LoadProcess
 from harness.load.job import LoadJob, LoadReport, Note, Progress
 from harness.load.pressure import Pressure, Wanted
+from harness.load.result import result_of
 from harness.load.sampling import Answered
 from harness.stack.ledger import Ledger
 from harness.telemetry.watch import Watch
@@ -126,7 +124,7 @@ class Measuring:
         watch = Watch(system.url, system.database)
         report, failure = self._load(job, LoadProcess(job, folder, system.ledger.environment()), watch, system)
         shutil.rmtree(folder, ignore_errors=True)
-        result = _result(job, hashes, report, failure)
+        result = result_of(job, hashes, report, failure)
         result.service, result.generator.steal, result.telemetry = watch.service, watch.steal, watch.stop()
         return result, report.samples if report else []
 
@@ -155,37 +153,6 @@ class Measuring:
                 return None, f"{error}" + (f": {error.hint}" if error.hint else "")
             finally:
                 watch.stop()
-
-
-def _result(job: LoadJob, hashes: dict[str, str], report: LoadReport | None, failure: str) -> ScenarioResult:
-    failure = failure or (report.problem if report else "")
-    result = ScenarioResult(
-        scenario=job.scenario,
-        started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-        seconds=0.0,
-        status="failed" if failure else "complete",
-        seed=job.seed,
-        tapes=hashes,
-        operations=[],
-        generator=GeneratorHealth(workers=job.workers, reported=0),
-        failure=failure,
-    )
-    if report is not None and report.reported:
-        result.started_at, result.seconds, result.warmup = report.started_at, report.seconds, report.warmup
-        result.operations = [merge_logs([log]) for log in report.operations]
-        if report.interrupted and not failure:
-            result.status = "interrupted"
-        result.generator = GeneratorHealth(
-            workers=report.workers,
-            reported=report.reported,
-            cpu=report.cpu,
-            cpu_mean=report.cpu_mean,
-            max_in_flight=report.max_in_flight,
-            max_rss_mib=round(report.max_rss_mib, 1),
-            clock_shift=report.clock_shift,
-            suspended=report.suspended,
-        )
-    return result
 
 
 def _longest(scenario: Scenario) -> float:

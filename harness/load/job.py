@@ -93,6 +93,10 @@ class Alive(Struct, tag="alive"):
     """Nothing new, and nothing hangs."""
 
 
+class Ready(Struct, tag="ready"):
+    """One job of a series is done, its report written: the next may come."""
+
+
 Line = Progress | PhaseChange | Note
 
 
@@ -135,15 +139,15 @@ class LoadReport(Struct):
     suspended: float = 0.0
 
 
-def encode_line(line: Line | Alive) -> bytes:
+def encode_line(line: Line | Alive | Ready) -> bytes:
     """One line for the driver."""
     return msgspec.json.encode(line) + b"\n"
 
 
-def decode_line(data: bytes) -> Line | Alive:
+def decode_line(data: bytes) -> Line | Alive | Ready:
     """The line that `encode_line` wrote.
 
     Raises:
         msgspec.DecodeError: it is something else.
     """
-    return msgspec.json.decode(data, type=Line | Alive)  # type: ignore[no-any-return]
+    return msgspec.json.decode(data, type=Line | Alive | Ready)  # type: ignore[no-any-return]

@@ -1,24 +1,39 @@
 """The load process (`python -m harness.load.process FOLDER`): one job, led by a conductor, and one report.
 
-`--worker HOST PORT FOLDER PARENT` is one of several workers that take their orders from such a process, and
-`--dismiss HOST:PORT N` tells workers on other hosts that no more jobs will come.
+`--series` does job after job, each in a folder that standard input names, until that ends. `--worker HOST PORT FOLDER
+PARENT` is one of several workers that take their orders from such a process, and `--dismiss HOST:PORT N` tells workers
+on other hosts that no more jobs will come.
 """
 
 import contextlib
+import gc
 import logging
 import os
 import resource
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import gevent
 import msgspec
+from gevent.fileobject import FileObject
 
 from harness.core.errors import LoadError
 from harness.core.scenario import OpenArrivals, Operation, Scenario
 from harness.load.conductor import Conductor, nothing
-from harness.load.job import DISMISSED, JOB_FILE, NOT_NEEDED, REPORT_FILE, Alive, Line, LoadJob, LoadReport, encode_line
+from harness.load.job import (
+    DISMISSED,
+    JOB_FILE,
+    NOT_NEEDED,
+    REPORT_FILE,
+    Alive,
+    Line,
+    LoadJob,
+    LoadReport,
+    Ready,
+    encode_line,
+)
 from harness.load.local import Alone
 from harness.load.master import Master
 from harness.load.member import Member
@@ -31,11 +46,7 @@ _BREATH = 5.0
 def conduct(job: LoadJob, folder: Path) -> LoadReport:
     """Run a job, here or with a crew."""
     conductor = Conductor(job.scenario.phases, job.workers, say)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        gevent.signal_handler(number, conductor.stop)
-    gevent.spawn(_watch_parent, conductor)
-    gevent.spawn(_breathe)
-    with contextlib.ExitStack() as undo:
+    with _attended(conductor), contextlib.ExitStack() as undo:
         if job.workers == 1 and not job.join:
             alone = Alone(job, conductor.hear)
             undo.callback(alone.quit)
@@ -43,6 +54,19 @@ def conduct(job: LoadJob, folder: Path) -> LoadReport:
         master = undo.enter_context(Master(job, folder, conductor.hear, say))
         master.gather(lambda: conductor.stopped)
         return conductor.conduct(master)
+
+
+@contextlib.contextmanager
+def _attended(conductor: Conductor) -> Iterator[None]:
+    """Within the block signals end the job early, and so does the driver's death."""
+    handlers = [gevent.signal_handler(number, conductor.stop) for number in (signal.SIGINT, signal.SIGTERM)]
+    watchers = [gevent.spawn(_watch_parent, conductor), gevent.spawn(_breathe)]
+    try:
+        yield
+    finally:
+        gevent.killall(watchers)
+        for handler in handlers:
+            handler.cancel()
 
 
 def _watch_parent(conductor: Conductor) -> None:
@@ -60,7 +84,7 @@ def _breathe() -> None:
         say(Alive())
 
 
-def say(line: Line | Alive) -> None:
+def say(line: Line | Alive | Ready) -> None:
     """Tell the driver."""
     sys.stdout.buffer.write(encode_line(line))
     sys.stdout.buffer.flush()
@@ -78,6 +102,16 @@ def run(folder: Path) -> None:
     partial = folder / (REPORT_FILE + ".part")
     partial.write_bytes(msgspec.json.encode(report))
     partial.replace(folder / REPORT_FILE)
+
+
+def series() -> None:
+    """Run one job after the other: the folder of each is a line of standard input, and its end is told."""
+    for line in FileObject(sys.stdin.buffer, "rb"):
+        run(Path(os.fsdecode(line.rstrip(b"\n"))))
+        # Each job freezes what there is, so that no collection interrupts it; between two is the time for one.
+        gc.unfreeze()
+        gc.collect()
+        say(Ready())
 
 
 def work(host: str, port: int, folder: Path, parent: int) -> int:
@@ -114,6 +148,8 @@ def main(words: list[str]) -> int:
             return work(host, int(port), Path(folder), int(parent))
         case ["--dismiss", address, workers]:
             dismiss(address, int(workers))
+        case ["--series"]:
+            series()
         case [folder]:
             run(Path(folder))
     return 0
