@@ -14,7 +14,6 @@ from harness.cli.display import Display
 from harness.cli.interrupt import Interrupts
 from harness.cli.measuring import Measuring, UnderTest
 from harness.cli.options import RunOptions
-from harness.cli.settling import settle
 from harness.core.errors import MembenchError, StackError
 from harness.core.record import DataSet, RunRecord, System, save
 from harness.core.targets import load_targets
@@ -26,6 +25,7 @@ from harness.load.loader import BATCH, Loaded, load
 from harness.stack.ledger import Ledger
 from harness.stack.stack import Stack, clear_leftovers
 from harness.telemetry.provenance import provenance
+from harness.telemetry.settling import settle
 
 
 class Session:

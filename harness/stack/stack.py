@@ -12,35 +12,29 @@ from harness.stack import container, embedded, external, ledger, service, tuning
 from harness.stack.postgres import Postgres, Say, inspect
 
 
-class Stack:
-    """PostgreSQL and the reference service. A context manager that leaves nothing behind, however it ends.
+class Server:
+    """PostgreSQL alone. A context manager that leaves nothing behind, however it ends.
 
     Args:
         postgres: auto, container, embedded, or the URL of a server.
-        port: of the service; None takes a free one.
+        services: how many services will have a connection pool on it.
         say: told what is going on.
 
     Attributes:
         postgres: the server, once entered.
-        service: the service, once entered.
+        ledger: of everything that is started.
     """
 
     postgres: Postgres
-    service: service.Service
 
-    def __init__(self, postgres: str = "auto", *, port: int | None = None, say: Say = lambda text: None) -> None:
-        self._wanted, self._port, self._say = postgres, port, say
+    def __init__(self, postgres: str = "auto", *, services: int = 1, say: Say = lambda text: None) -> None:
+        self._wanted, self._services, self._say = postgres, services, say
         self._undo: list[Callable[[], None]] = []
         self.ledger = ledger.Ledger()
 
     def __enter__(self) -> Self:
         try:
-            self.postgres = self._start_postgres()
-            self._undo.append(self.postgres.stop)
-            asyncio.run(inspect(self.postgres))
-            port = self._port if self._port is not None else embedded.free_port()
-            self.service = service.start(self.postgres.url, port, self.ledger, self._say)
-            self._undo.append(self.service.stop)
+            self._start()
         except BaseException:
             self.close()
             raise
@@ -49,8 +43,13 @@ class Stack:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
+    @property
+    def admin_url(self) -> str:
+        """Of a database on the server from which others can be made."""
+        return self._wanted if self.postgres.kind == "external" else self.postgres.url
+
     def close(self) -> None:
-        """Take everything down, the service first."""
+        """Take everything down, the last first."""
         try:
             while self._undo:
                 self._undo.pop()()
@@ -59,8 +58,13 @@ class Stack:
             _clear(self.ledger.contents)
             self.ledger.close()
 
+    def _start(self) -> None:
+        self.postgres = self._start_postgres()
+        self._undo.append(self.postgres.stop)
+        asyncio.run(inspect(self.postgres))
+
     def _start_postgres(self) -> Postgres:
-        settings = tuned()
+        settings = tuned(self._services)
         match self._wanted:
             case "embedded":
                 return embedded.start(settings, self.ledger, self._say)
@@ -77,10 +81,35 @@ class Stack:
                 return external.start(url, self.ledger, self._say)
 
 
-def tuned() -> list[Setting]:
+class Stack(Server):
+    """PostgreSQL and the reference service.
+
+    Args:
+        postgres: auto, container, embedded, or the URL of a server.
+        port: of the service; None takes a free one.
+        say: told what is going on.
+
+    Attributes:
+        service: the service, once entered.
+    """
+
+    service: service.Service
+
+    def __init__(self, postgres: str = "auto", *, port: int | None = None, say: Say = lambda text: None) -> None:
+        super().__init__(postgres, say=say)
+        self._port = port
+
+    def _start(self) -> None:
+        super()._start()
+        port = self._port if self._port is not None else embedded.free_port()
+        self.service = service.start(self.postgres.url, port, self.ledger, self._say)
+        self._undo.append(self.service.stop)
+
+
+def tuned(services: int = 1) -> list[Setting]:
     """The settings for this machine."""
     machine = tuning.Machine(psutil.virtual_memory().total, psutil.cpu_count() or 1)
-    return tuning.settings(machine, service.POOL_SIZE)
+    return tuning.settings(machine, service.POOL_SIZE * services)
 
 
 def clear_leftovers(say: Say) -> None:

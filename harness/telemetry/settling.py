@@ -17,6 +17,8 @@ REVIEW: Final = "/api/v1/tiers/migrate"
 PATIENCE: Final = 300.0
 """Seconds at most until a backlog is gone; one that stays is measured with, and said."""
 _PERIOD: Final = 0.5
+_BREATHER: Final = 5.0
+_GLANCE: Final = 0.05
 
 
 def settle(url: str, step: Callable[[str], None], update: Callable[[str], None]) -> None:
@@ -45,6 +47,13 @@ def settle(url: str, step: Callable[[str], None], update: Callable[[str], None])
         time.sleep(_PERIOD)
     if waited:
         step(f"the search indexes hold all memories, {time.monotonic() - began:.1f} s after they were loaded")
+
+
+def idle(url: str) -> None:
+    """Wait until a service has indexed what it took, for a few seconds at most; one that does not tell is idle."""
+    until = time.monotonic() + _BREATHER
+    while backlog(url) and time.monotonic() < until:
+        time.sleep(_GLANCE)
 
 
 def backlog(url: str) -> float | None:
