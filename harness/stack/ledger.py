@@ -11,7 +11,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Self
 
@@ -147,11 +147,12 @@ def delete_folder(contents: Contents) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _processes(contents: Contents) -> list[psutil.Process]:
+def processes(variable: str, value: str) -> list[psutil.Process]:
+    """The processes, other than this one, that have an environment variable with this value."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.pid != os.getpid() and process.environ().get(VARIABLE) == contents.run:
+            if process.pid != os.getpid() and process.environ().get(variable) == value:
                 found.append(process)
     return found
 
@@ -159,9 +160,15 @@ def _processes(contents: Contents) -> list[psutil.Process]:
 def end_processes(contents: Contents, *, patience: float = PATIENCE) -> int:
     """End all processes of a run, politely and then for good; returns how many there were."""
     # For a moment after its birth a process shows no environment yet: look twice.
-    first = _processes(contents)
+    first = processes(VARIABLE, contents.run)
     time.sleep(_BIRTH)
-    found = list({*first, *_processes(contents)})
+    found = list({*first, *processes(VARIABLE, contents.run)})
+    end(found, patience=patience)
+    return len(found)
+
+
+def end(found: Sequence[psutil.Process], *, patience: float = PATIENCE) -> None:
+    """End processes, politely and, after `patience` seconds, for good."""
     for process in found:
         with contextlib.suppress(psutil.Error):
             # PostgreSQL's own children follow their postmaster, for which SIGINT is the fast shutdown.
@@ -174,4 +181,3 @@ def end_processes(contents: Contents, *, patience: float = PATIENCE) -> int:
         with contextlib.suppress(psutil.Error):
             process.kill()
     psutil.wait_procs(alive, timeout=5)
-    return len(found)

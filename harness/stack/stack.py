@@ -102,7 +102,9 @@ class Stack(Server):
     def _start(self) -> None:
         super()._start()
         port = self._port if self._port is not None else embedded.free_port()
-        self.service = service.start(self.postgres.url, port, self.ledger, self._say)
+        self.service = service.start(
+            service.reference(port), port, self.ledger, self._say, environment=service.using(self.postgres.url)
+        )
         self._undo.append(self.service.stop)
 
 
