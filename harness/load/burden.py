@@ -24,6 +24,8 @@ CHUNK_MIB: Final = 64
 LEAST_LEFT_MIB: Final = 1024
 LEAST_LEFT_SHARE: Final = 0.2
 """What always stays available: 1 GiB or a fifth of the memory, whichever is more."""
+GROWS: Final = 45.0
+"""Seconds within which memory is taken: a virtual machine may get each page from its host only now, and slowly."""
 _CYCLE: Final = 0.02
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
@@ -45,14 +47,19 @@ def memory(most_mib: float, alive: Callable[[], bool]) -> None:
     """Hold memory, in use and not merely allocated, for as long as others have enough."""
     _die_first()
     chunks: list[mmap.mmap] = []
-    settled, turn = False, 0
+    settled, turn, until = False, 0, time.monotonic() + GROWS
     while alive():
         total, available = machine_mib()
         left = max(LEAST_LEFT_MIB, LEAST_LEFT_SHARE * total)
         if available < left and chunks:
             chunks.pop().close()
             _tell(len(chunks) * CHUNK_MIB)
-        elif (len(chunks) + 1) * CHUNK_MIB <= most_mib and available - 2 * CHUNK_MIB > left and not settled:
+        elif (
+            (len(chunks) + 1) * CHUNK_MIB <= most_mib
+            and available - 2 * CHUNK_MIB > left
+            and not settled
+            and time.monotonic() < until
+        ):
             chunks.append(mmap.mmap(-1, CHUNK_MIB * MIB))
             _touch(chunks[-1])
         else:

@@ -50,7 +50,7 @@ class Pressure:
 
     Args:
         wanted: on what; nothing wanted does nothing.
-        seconds: after which its processes end by themselves.
+        seconds: that it has to stand; soon after them its processes end by themselves.
         environment: of the processes, by which a later run knows them.
     """
 
@@ -102,7 +102,7 @@ class Pressure:
         return self._memory + self._cpu
 
     def _start(self, group: list[subprocess.Popen[bytes]], kind: str, amount: float) -> None:
-        words = [kind, f"{amount:.3f}", f"{self._seconds:.3f}", str(getpid())]
+        words = [kind, f"{amount:.3f}", f"{SETTLES + self._seconds:.3f}", str(getpid())]
         group.append(
             subprocess.Popen(
                 [sys.executable, "-m", "harness.load.burden", *words],

@@ -24,6 +24,16 @@ def start(kind: str, amount: float, seconds: float) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "harness.load.burden", *words], stdout=subprocess.PIPE)
 
 
+def test_where_memory_comes_slowly_it_holds_what_came_in_time(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(burden, "GROWS", -1.0)
+    monkeypatch.setattr(burden, "_die_first", lambda: None)
+    alive = iter([True, True, False])
+    burden.memory(1_024, lambda: next(alive))
+    assert capsys.readouterr().out.split() == ["0"]
+
+
 def gone(pids: list[int], within: float = 10.0) -> bool:
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
