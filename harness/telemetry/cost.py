@@ -1,10 +1,13 @@
 """What watching costs: `python -m harness.telemetry.cost URL [DATABASE_URL]` saturates a service with and without it.
 
-Clients in a process of their own, who never think, in rounds by turns: one of each pair with a `Watch` in this
-process, as in a run. Quote the ratio, not the rates. The service should have nothing else to do meanwhile.
+Clients in a process of their own, who never think, in pairs of rounds: one with a `Watch` in this process, as in a
+run, and one without, in an order that a coin decides. Quote the ratio, not the rates. The service should have nothing
+else to do meanwhile.
 """
 
 import asyncio
+import math
+import random
 import statistics
 import subprocess
 import sys
@@ -12,9 +15,11 @@ import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from harness.core.paired import estimate
 from harness.telemetry.watch import Watch
 
-CLIENTS, ROUNDS, SECONDS = 16, 12, 5.0
+CLIENTS, ROUNDS, SECONDS = 16, 30, 4.0
+"""What disturbs a machine mostly lasts longer than a round, and so touches both of a pair."""
 PATH = "/api/v1/noop"
 
 
@@ -50,10 +55,9 @@ def rate(url: str) -> float:
 
 def rounds(url: str, database_url: str | None, count: int) -> Iterator[tuple[float, float, float]]:
     """Rates watched and unwatched, in turns, and the share of a core that the watch itself took."""
-    for number in range(count):
+    for _ in range(count):
         found: dict[bool, float] = {}
-        # Turning the order around evens out what drifts.
-        for watched in (True, False) if number % 2 == 0 else (False, True):
+        for watched in random.sample((True, False), 2):
             if not watched:
                 found[watched] = rate(url)
                 continue
@@ -66,14 +70,13 @@ def rounds(url: str, database_url: str | None, count: int) -> Iterator[tuple[flo
 
 
 def main(url: str, database_url: str | None = None, count: int = ROUNDS) -> None:
-    """Print the median of the paired ratios."""
+    """Print the paired ratio with its interval."""
     found = list(rounds(url, database_url, count))
     for name, column in (("watched", 0), ("not watched", 1)):
         print(f"{name:21} {statistics.median(row[column] for row in found):8.0f} requests/s")
-    ratios = sorted(watched / unwatched for watched, unwatched, _ in found)
-    print(
-        f"watched / not watched {statistics.median(ratios):8.3f}  ({ratios[0]:.3f} to {ratios[-1]:.3f}, {count} rounds)"
-    )
+    told = estimate([math.log(watched / unwatched) for watched, unwatched, _ in found])
+    assert told is not None and told.low is not None and told.high is not None  # there are rounds enough
+    print(f"watched / not watched {told.ratio:8.3f}  (95% interval {told.low:.3f} to {told.high:.3f}, {count} rounds)")
     print(f"the watch's own CPU   {statistics.median(row[2] for row in found):8.1%} of a core")
 
 
