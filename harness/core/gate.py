@@ -352,12 +352,12 @@ class GateRecord(Struct, dict=True):
         return [pair for pair in self.pairs if not pair.doubts]
 
     @cached_property
-    def _pooled(self) -> dict[tuple[Side, str, str, str], Histogram]:
+    def _pooled(self) -> dict[tuple[int, Side, str, str, str], Histogram]:
         return {}
 
     def pooled(self, side: Side, block: str, operation: str, clock: str) -> Histogram:
         """All counted pairs' requests in one histogram: for display, never for the verdict."""
-        key = side, block, operation, clock
+        key = len(self.counted), side, block, operation, clock
         if key not in self._pooled:
             blocks = [found for pair in self.counted if (found := pair.block(side, block)) is not None]
             self._pooled[key] = merged(one.histogram(operation, clock) for one in blocks)
@@ -370,7 +370,8 @@ def load_rules(path: Path) -> Rules:
     Raises:
         UsageError: the file cannot be read, or they are none.
     """
-    return _toml(path, Rules)
+    rules: Rules = _toml(path, Rules)
+    return rules
 
 
 class _Waivers(Struct, forbid_unknown_fields=True):

@@ -95,7 +95,7 @@ class Walsh:
 
     def _cut(self, confidence: float) -> npt.NDArray[np.int64]:
         cuts = np.array([_cut(pairs, round(1 - confidence, 12)) for pairs in range(int(self.pairs.max()) + 1)])
-        return cuts[self.pairs]
+        return np.asarray(cuts[self.pairs], dtype=np.int64)
 
     def _at(self, index: npt.NDArray[np.int64], there: npt.NDArray[np.bool_]) -> Floats:
         if not self.averages.shape[-1]:

@@ -1,0 +1,131 @@
+"""The verdict of a gate, at each look."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Final
+
+import numpy as np
+
+from harness.core.gate import GateRecord, GateVerdict, MetricResult, Waiver
+from harness.judge import metric, sides, waivers, wording
+from harness.judge.comparison import Differences, compare, confidence_at, improved
+
+_ORDER: Final = (GateVerdict.REGRESSION, GateVerdict.INVALID, GateVerdict.INCONCLUSIVE)
+"""A regression is certain knowledge, whatever else could not be told."""
+
+Spoilt = Sequence[tuple[str, str]]
+"""Reasons, each with a hint, why a whole gate is INVALID whatever its metrics say."""
+
+
+def decide(record: GateRecord, waiving: Sequence[Waiver], today: date) -> bool:
+    """Judge what has been measured so far; to be called after each pair.
+
+    Only with exactly as many pairs that count as one of the looks has is anything decided: whoever looks more often
+    finds more than there is. In between, `record.metrics` are estimates so far.
+
+    Args:
+        record: `metrics`, `verdict`, `reasons`, `hints`, `notes` and `look` are filled in.
+        waiving: the waivers of the file, holding or not.
+        today: by which they hold.
+
+    Returns:
+        whether the gate is over: decided at an early look, spoilt for good, or at its last look.
+
+    Raises:
+        UsageError: a waiver names no metric.
+    """
+    rules, pairs = record.rules, record.counted
+    waivers.check(waiving, rules.metrics)
+    index = next((n for n, look in enumerate(rules.looks) if look.pairs == len(pairs)), None)
+    if index is None:
+        record.metrics = metric.so_far(record)
+        return False
+    look = rules.looks[index]
+    differences = Differences.between(pairs, rules.metrics)
+    comparison = compare(differences, look, rules)
+    without_lag = metric.explained(pairs, rules.metrics, comparison.regressed)
+    comparison = replace(comparison, regressed=comparison.regressed & np.isnan(without_lag))
+    accepted = np.array([[waivers.holding(waiving, one, today)] for one in rules.metrics])
+    spoilt = _spoilt(record)
+
+    record.look = index
+    record.metrics = metric.measured(record, differences, comparison, look)
+    hints = metric.judge(record, comparison, improved(differences, look, rules), without_lag, look)
+    for result in record.metrics:
+        waivers.apply(result, waiving, today)
+    if spoilt:
+        _spoil(record, spoilt)
+    else:
+        _conclude(record, hints)
+    over = look == rules.looks[-1] or bool(spoilt) or bool(comparison.over(accepted)[0])
+    if over:
+        notes = [*sides.remarks(record), *waivers.idle(record.metrics, waiving)]
+        record.notes += [note for note in notes if note not in record.notes]
+    return over
+
+
+def cut_short(record: GateRecord) -> None:
+    """Give its verdict to a gate that ended before it was decided: no pair is left, or somebody ended it.
+
+    What made it end may have to do with what was seen, and so nothing is tested: it is INCONCLUSIVE, or INVALID where
+    nothing was measured or the sides cannot be compared.
+    """
+    record.metrics = metric.so_far(record)
+    if spoilt := _spoilt(record):
+        _spoil(record, spoilt)
+        return
+    record.verdict = GateVerdict.INCONCLUSIVE
+    pairs = record.rules.looks[-1].pairs
+    record.reasons = [f"it ended undecided: {len(record.counted)} of {pairs} pairs count"]
+    record.hints = ["let it come to its end, on a machine quiet enough for pairs to count"]
+
+
+def _spoilt(record: GateRecord) -> Spoilt:
+    if not record.counted:
+        doubts = [doubt for pair in record.pairs for doubt in pair.doubts]
+        hint = f"every pair was in doubt, the last since {doubts[-1]}" if doubts else "see whether the services came up"
+        return [("nothing was measured: no pair counts", hint)]
+    unlike = [(told, "compare both with the same interpreter and schema") for told in sides.differences(record)]
+    failed = [(told, "see that service's log: it has to answer first") for told in sides.errors_of(record)]
+    return unlike + failed
+
+
+def _spoil(record: GateRecord, spoilt: Spoilt) -> None:
+    record.verdict = GateVerdict.INVALID
+    record.reasons = [reason for reason, _ in spoilt]
+    record.hints = list(dict.fromkeys(hint for _, hint in spoilt))
+    for result in record.metrics:
+        result.verdict, result.reasons = GateVerdict.INVALID, record.reasons.copy()
+
+
+def _conclude(record: GateRecord, hints: Sequence[str]) -> None:
+    """The verdict of the whole from those of its gated metrics."""
+    gated = sorted((one for one in record.metrics if one.metric.gated), key=lambda one: -(one.ratio or 0))
+    verdict = next((v for v in _ORDER if any(one.verdict == v for one in gated)), GateVerdict.NO_REGRESSION)
+    telling = [one for one in gated if one.verdict == verdict]
+    waived = [one for one in gated if one.verdict == GateVerdict.WAIVED]
+    record.verdict = verdict
+    record.reasons = ["; ".join(one.reasons) for one in [*telling, *waived]]
+    match verdict:
+        case GateVerdict.REGRESSION:
+            record.hints = [wording.waiver(telling[0].metric)]
+        case GateVerdict.INVALID:
+            record.hints = list(dict.fromkeys(hints))
+        case GateVerdict.INCONCLUSIVE:
+            record.hints = [wording.needed(telling, record.rules)]
+        case _:
+            passed = [one for one in gated if one.verdict != GateVerdict.WAIVED]
+            record.reasons = [_none_regressed(record, passed), *("; ".join(one.reasons) for one in waived)]
+            record.hints = []
+
+
+def _none_regressed(record: GateRecord, passed: Sequence[MetricResult]) -> str:
+    if not passed:
+        return "every gated metric regressed, and each is waived"
+    confidence = confidence_at(record.rules.looks[record.look or 0], record.rules)
+    widest = max(passed, key=lambda one: one.upper or 0)
+    return (
+        f"no regression in {len(passed)} gated metric{'s' * (len(passed) > 1)}: {widest.metric.name} has the widest "
+        f"bound, {wording.bounded(widest, confidence)}"
+    )
