@@ -29,11 +29,11 @@ def html(record: RunRecord, plots: dict[str, str] | None = None) -> str:
         plots: the SVGs as `harness.report.plots.all_plots` draws them, for who has them already.
     """
     drawn = all_plots(record) if plots is None else plots
-    return _template().render(
+    return template("template.html.j2").render(
         record=record,
         version=__version__,
         words=words,
-        style=Markup(_file("report.css")),
+        style=Markup(resource("report.css")),
         plots={name: Markup(svg) for name, svg in drawn.items()},
         targets=target_rows(record),
         pressure=pressure,
@@ -64,14 +64,20 @@ def _scenario(record: RunRecord, name: str) -> dict[str, object]:
 
 
 @cache
-def _template() -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """A template of a page, by its path in this package: it escapes, and leaves out control characters."""
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FunctionLoader(resource),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {"clean": clean, "count": count, "duration": duration, "number": number}
     environment.finalize = lambda value: clean(value) if type(value) is str else value
-    return environment.from_string(_file("template.html.j2"))
+    return environment.get_template(name)
 
 
-def _file(name: str) -> str:
+def resource(name: str) -> str:
+    """The text of a file of this package, by its path in it."""
     return files("harness.report").joinpath(name).read_text(encoding="utf-8")

@@ -33,9 +33,9 @@ def markdown(record: RunRecord, plots: Mapping[str, str]) -> str:
         the text, ending in a line break.
     """
     lines = [f"# {escape(words.headline(record))}", ""]
-    lines += _quoted(words.shortcomings(record))
+    lines += quoted(words.shortcomings(record))
     suite = f", suite {escape(record.suite)}" if record.suite else ""
-    lines += [f"{words.tally(record)}. Run `{_code(record.id)}`{suite}, {escape(record.created_at)}.", ""]
+    lines += [f"{words.tally(record)}. Run `{code(record.id)}`{suite}, {escape(record.created_at)}.", ""]
     lines += [f"- {escape(reason)}" for reason in words.run_reasons(record)]
     lines += ["", *_targets(record), *_picture(plots, "targets", "All targets at a glance")]
     for result in record.scenarios:
@@ -50,16 +50,25 @@ def escape(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", " ".join(clean(text).split()))
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
+    """Text for between two backticks."""
     return " ".join(clean(text).split()).replace("`", "'").replace("|", "\\|")
 
 
-def _quoted(lines: Iterable[str]) -> list[str]:
-    quoted = [f"> - {escape(line)}" for line in lines]
-    return ["> [!WARNING]", *quoted, ""] if quoted else []
+def quoted(lines: Iterable[str]) -> list[str]:
+    """A warning of one item per line, escaped here; nothing for no lines."""
+    items = [f"> - {escape(line)}" for line in lines]
+    return ["> [!WARNING]", *items, ""] if items else []
 
 
-def _table(heads: Iterable[str], rows: Iterable[Iterable[str]], left: int = 1) -> list[str]:
+def table(heads: Iterable[str], rows: Iterable[Iterable[str]], left: int = 1) -> list[str]:
+    """A table, its cells escaped here.
+
+    Args:
+        heads: as they are.
+        rows: of as many cells.
+        left: how many of the first columns are aligned to the left.
+    """
     heads = list(heads)
     rule = [":--" if index < left else "--:" for index in range(len(heads))]
     lines = [heads, rule, *([escape(cell) for cell in row] for row in rows)]
@@ -83,7 +92,7 @@ def _targets(record: RunRecord) -> list[str]:
         )
         for r in rows
     )
-    lines = ["## Targets", "", *_table(heads, cells, left=2)]
+    lines = ["## Targets", "", *table(heads, cells, left=2)]
     for row in rows:
         said = [*row.reasons, *(f"Try: {hint}" for hint in row.hints)]
         if said:
@@ -95,7 +104,7 @@ def _scenario(record: RunRecord, result: ScenarioResult, plots: Mapping[str, str
     rows = operation_rows(record, result)
     lines = [f"## {escape(result.scenario.title)}", "", escape(result.scenario.description), ""]
     lines += [f"{escape(words.load(result.scenario))}; {words.phases(result)}.", ""]
-    lines += _quoted([words.repetition(result)] if result.attempt > 1 else [])
+    lines += quoted([words.repetition(result)] if result.attempt > 1 else [])
     lines += [f"- {escape(line)}" for line in [*beside.said(result), " ".join(beside.worst(result))] if line]
     lines += [""]
     heads = ["Operation", "Clock", "Due/s", "Done/s", "Ok", "Failed", "Skipped", "Censored", *PERCENT_LABELS]
@@ -108,7 +117,7 @@ def _scenario(record: RunRecord, result: ScenarioResult, plots: Mapping[str, str
             else:
                 head = ["", clock.clock, *[""] * 6]
             cells.append([*head, *(cell.whole for cell in clock.cells)])
-    lines += _table(heads, cells, left=2)
+    lines += table(heads, cells, left=2)
     lines += [escape("; ".join([*_brackets(rows), *notes(rows)])), ""]
     lines += [f"- {escape(row.fate)}" for row in rows if not row.all_answered]
     for row in rows:
@@ -119,14 +128,14 @@ def _scenario(record: RunRecord, result: ScenarioResult, plots: Mapping[str, str
     lines += _picture(plots, f"{result.name}-percentiles", f"{result.name}: latency by percentile")
     lines += _picture(plots, f"{result.name}-timeline", f"{result.name}: every second")
     lines += _picture(plots, f"{result.name}-telemetry", f"{result.name}: what happened beside it")
-    for table in beside.tables(result):
-        inside = [*_table(table.heads, table.rows, left=table.left), *([escape(table.note), ""] if table.note else [])]
-        lines += _folded(table.title, inside)
+    for more in beside.tables(result):
+        inside = [*table(more.heads, more.rows, left=more.left), *([escape(more.note), ""] if more.note else [])]
+        lines += folded(more.title, inside)
     health = [(row.name, f"{row.value}{f': {row.trouble}' if row.trouble else ''}") for row in health_rows(result)]
     facts_of_service = service_rows(result)
     return [
         *lines,
-        *_folded("Generator and service", _table(["Fact", "Figure"], [*health, *facts_of_service], left=2)),
+        *folded("Generator and service", table(["Fact", "Figure"], [*health, *facts_of_service], left=2)),
     ]
 
 
@@ -134,7 +143,7 @@ def _pressure(record: RunRecord) -> list[str]:
     rows = pressure.cost_rows(record)
     if not rows:
         return []
-    return [f"## {pressure.TITLE}", "", *_table(pressure.HEADS, rows, left=2), pressure.NOTE, ""]
+    return [f"## {pressure.TITLE}", "", *table(pressure.HEADS, rows, left=2), pressure.NOTE, ""]
 
 
 def _brackets(rows: Iterable[OperationRow]) -> list[str]:
@@ -155,20 +164,21 @@ def _micro(record: RunRecord) -> list[str]:
         for m in record.micro
     )
     heads = ["Benchmark", "Rounds", "Per second", "P50", "P95", "P99", "Max"]
-    return ["## Micro-benchmarks", "", *_table(heads, rows)]
+    return ["## Micro-benchmarks", "", *table(heads, rows)]
 
 
 def _details(record: RunRecord) -> list[str]:
-    lines = _folded("System under test and data", _table(["Fact", "Value"], system_facts(record), left=2))
+    lines = folded("System under test and data", table(["Fact", "Value"], system_facts(record), left=2))
     settings = record.system.settings if record.system else []
     if settings:
         rows = ((s.name, s.value, s.guide or NOTHING, s.reason) for s in settings)
-        table = _table(["Setting", "Value", "The guide's", "Reason"], rows, left=4)
-        lines += _folded(f"PostgreSQL settings ({len(settings)})", table)
-    return [*lines, *_folded("Provenance", _table(["Fact", "Value"], facts(record), left=2))]
+        inside = table(["Setting", "Value", "The guide's", "Reason"], rows, left=4)
+        lines += folded(f"PostgreSQL settings ({len(settings)})", inside)
+    return [*lines, *folded("Provenance", table(["Fact", "Value"], facts(record), left=2))]
 
 
-def _folded(title: str, inside: list[str]) -> list[str]:
+def folded(title: str, inside: list[str]) -> list[str]:
+    """Lines that a reader unfolds by a click on their title."""
     return ["<details>", f"<summary>{title}</summary>", "", *inside, "</details>", ""]
 
 

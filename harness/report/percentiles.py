@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
+from harness.core.histogram import Histogram
 from harness.core.record import RunRecord, ScenarioResult, TargetResult
 from harness.core.verdict import Verdict
 from harness.report import canvas
@@ -24,7 +25,15 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class _Line:
+class Line:
+    """One distribution, ready to draw.
+
+    Attributes:
+        beyond: ascending, 1 at percentile 0, 2 at P50, 100 at P99: one request in so many is slower.
+        value: microseconds there.
+        carried: the largest of `beyond` that ten samples lie beyond.
+    """
+
     name: str
     clock: str
     colour: str
@@ -49,7 +58,7 @@ def percentile_plot(record: RunRecord, result: ScenarioResult) -> str:
         axes = figure.add_axes((0.09, 0.15, 0.76, 0.75))
         away = _limits(axes, lines, targets)
         for line in lines:
-            _draw(axes, line)
+            draw(axes, line)
         names = [(float(line.value[-1]), _name(line, result), line.colour) for line in lines if line.clock != "service"]
         canvas.label_ends(axes, names)
         canvas.title(figure, "Latency by percentile")
@@ -59,7 +68,7 @@ def percentile_plot(record: RunRecord, result: ScenarioResult) -> str:
     return canvas.drawn(paint, 8.6, 4.3)
 
 
-def _lines(result: ScenarioResult, with_server: bool) -> list[_Line]:
+def _lines(result: ScenarioResult, with_server: bool) -> list[Line]:
     lines = []
     clocks = ("response", "service", *["server"] * with_server)
     names = [log.name for log in result.operations if log.name != result.floor_operation]
@@ -70,16 +79,29 @@ def _lines(result: ScenarioResult, with_server: bool) -> list[_Line]:
             histogram = result.histogram(log.name, clock)
             if not histogram.count:
                 continue
-            percents, values = histogram.curve()
-            total = histogram.count + log.tally.censored
-            share = percents / 100 * histogram.count / total
-            # Each bucket's step starts where the one below it ended.
-            starts = 1 / (1 - np.concatenate([[0.0], share[:-1]]))
-            ends = np.minimum(1 / np.maximum(1 - share, 1e-12), float(total))
-            beyond, value = _thinned(starts, ends, np.maximum(values, 1).astype(np.float64))
             colour = canvas.FLOOR if is_floor else colours[log.name]
-            lines.append(_Line(log.name, clock, colour, beyond, value, total / 10))
+            lines.append(line(log.name, clock, colour, histogram, log.tally.censored))
     return lines
+
+
+def line(name: str, clock: str, colour: str, histogram: Histogram, unknown_above: int) -> Line:
+    """The line of a distribution.
+
+    Args:
+        name: beside its end.
+        clock: response, service or server: how it is drawn.
+        colour: of the line.
+        histogram: not empty.
+        unknown_above: requests known only to be slower than all in it.
+    """
+    percents, values = histogram.curve()
+    total = histogram.count + unknown_above
+    share = percents / 100 * histogram.count / total
+    # Each bucket's step starts where the one below it ended.
+    starts = 1 / (1 - np.concatenate([[0.0], share[:-1]]))
+    ends = np.minimum(1 / np.maximum(1 - share, 1e-12), float(total))
+    beyond, value = _thinned(starts, ends, np.maximum(values, 1).astype(np.float64))
+    return Line(name, clock, colour, beyond, value, total / 10)
 
 
 def _thinned(starts: Floats, ends: Floats, values: Floats) -> tuple[Floats, Floats]:
@@ -89,7 +111,8 @@ def _thinned(starts: Floats, ends: Floats, values: Floats) -> tuple[Floats, Floa
     return at, values[index]
 
 
-def _draw(axes: Axes, line: _Line) -> None:
+def draw(axes: Axes, line: Line) -> None:
+    """Draw it, in dots where fewer than ten samples lie beyond."""
     width, dashes = _WIDTHS[line.clock], _DASHES[line.clock]
     carried = line.beyond <= max(line.carried, 1.0)
     axes.plot(line.beyond[carried], line.value[carried], color=line.colour, lw=width, ls=dashes)
@@ -98,7 +121,7 @@ def _draw(axes: Axes, line: _Line) -> None:
     axes.plot(line.beyond[rest], line.value[rest], color=line.colour, lw=width * 0.6, ls=":")
 
 
-def _limits(axes: Axes, lines: list[_Line], targets: list[TargetResult]) -> list[str]:
+def _limits(axes: Axes, lines: list[Line], targets: list[TargetResult]) -> list[str]:
     """Set both axes and draw the thresholds in sight; returns sentences on those out of sight."""
     low = min(float(line.value.min()) for line in lines)
     high = max(float(line.value.max()) for line in lines)
@@ -117,7 +140,7 @@ def _limits(axes: Axes, lines: list[_Line], targets: list[TargetResult]) -> list
                 away.append(text)
     heights = [at for at, _, _ in shown]
     canvas.duration_axis(axes, min([low, *heights]) / 1.5, max([high, *heights]) * 1.6)
-    _percent_axis(axes, right)
+    percent_axis(axes, right)
     for at, text, colour in shown:
         axes.axhline(at, color=colour, lw=1, ls=(0, (6, 3)), zorder=1)
         place = axes.get_yaxis_transform()
@@ -125,7 +148,8 @@ def _limits(axes: Axes, lines: list[_Line], targets: list[TargetResult]) -> list
     return [f"Out of sight: {', '.join(away)}."] if away else []
 
 
-def _percent_axis(axes: Axes, right: float) -> None:
+def percent_axis(axes: Axes, right: float) -> None:
+    """A log x axis of how rare a request is, from all of them to one in `right`, labelled with percentiles."""
     axes.set_xscale("log")
     axes.set_xlim(1, max(right, 10))
     candidates = [(2, "50%"), (10, "90%"), (100, "99%")]
@@ -136,7 +160,7 @@ def _percent_axis(axes: Axes, right: float) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
 
 
-def _name(line: _Line, result: ScenarioResult) -> str:
+def _name(line: Line, result: ScenarioResult) -> str:
     name = clean(line.name)
     if line.name == result.floor_operation:
         return f"{name} (floor)"

@@ -1,6 +1,7 @@
 """What a record says about where its figures come from, as pairs of name and value."""
 
-from harness.core.record import RunRecord
+from harness.core.gate import GateRecord
+from harness.core.record import Provenance, RunRecord
 from harness.report import words
 from harness.report.units import clean, count, seconds
 
@@ -9,24 +10,30 @@ Fact = tuple[str, str]
 
 def facts(record: RunRecord) -> list[Fact]:
     """The run and the machine; packages are apart."""
-    origin = record.provenance
-    dirty = " with uncommitted changes" if origin.git_dirty else ""
     rows = [
         ("Run", record.id),
         ("Created", record.created_at),
         ("Command", words.command(record)),
         ("Seed", str(record.seed)),
-        ("membench", origin.membench),
-        ("Git revision", f"{origin.git_revision}{dirty}" if origin.git_revision else "none"),
-        ("Python", origin.python),
+        *origin_facts(record.provenance),
         *(("Calmed for the run", step) for step in record.calmed),
-        *((_title(name), _machine(value)) for name, value in origin.machine.items()),
-        *(("Calmed (--steady)", sentence) for sentence in record.calmed),
     ]
     return [(clean(name), clean(value)) for name, value in rows]
 
 
-def packages(record: RunRecord) -> list[Fact]:
+def origin_facts(origin: Provenance) -> list[Fact]:
+    """The program and the machine."""
+    dirty = " with uncommitted changes" if origin.git_dirty else ""
+    rows = [
+        ("membench", origin.membench),
+        ("Git revision", f"{origin.git_revision}{dirty}" if origin.git_revision else "none"),
+        ("Python", origin.python),
+        *((_title(name), _machine(value)) for name, value in origin.machine.items()),
+    ]
+    return [(clean(name), clean(value)) for name, value in rows]
+
+
+def packages(record: RunRecord | GateRecord) -> list[Fact]:
     """The installed packages and their versions, by name."""
     return [(clean(n), clean(v)) for n, v in sorted(record.provenance.packages.items())]
 

@@ -3,7 +3,6 @@
 from textwrap import wrap
 from typing import Final
 
-from rich.box import Box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +20,7 @@ from harness.report.figures import (
     service_rows,
     target_rows,
 )
+from harness.report.printer import Printer
 from harness.report.units import NOTHING, clean, duration, number
 
 STYLES: Final = {
@@ -31,13 +31,6 @@ STYLES: Final = {
     Verdict.NOT_MEASURED: "dim",
 }
 """The colour of each verdict; the word always stands beside it."""
-
-LOG_WIDTH: Final = 100
-"""Least width where no terminal tells its own: CI logs do not wrap at 80."""
-
-# One rule below the heads and nothing else, in ASCII, since logs are copied into mails and issues.
-_RULED: Final = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
-_ASCII: Final = str.maketrans({"µ": "u", "–": "-", "≤": "<=", "≥": ">=", "·": "-", "…": "..."})
 
 
 def print_report(record: RunRecord, console: Console, verbose: bool = False) -> None:
@@ -51,14 +44,10 @@ def print_report(record: RunRecord, console: Console, verbose: bool = False) -> 
     _Printer(record, console).everything(verbose)
 
 
-class _Printer:
+class _Printer(Printer):
     def __init__(self, record: RunRecord, console: Console) -> None:
+        super().__init__(console)
         self.record = record
-        self.console = console
-        self.width = console.width if console.is_terminal else max(console.width, LOG_WIDTH)
-        self.wide = self.width >= LOG_WIDTH
-        self.unicode = console.encoding.lower().replace("-", "") in ("utf8", "utf16", "utf32")
-        self.notes: list[str] = []
         self.signs: list[str] = []
 
     def everything(self, verbose: bool) -> None:
@@ -83,39 +72,6 @@ class _Printer:
         self._footnotes()
         self.line()
         self.line(f"Next: {words.next_step(record)}", "bold")
-
-    def line(self, text: str = "", style: str = "") -> None:
-        self.show(Text(self.encodable(text), style=style))
-
-    def show(self, what: Text | Table) -> None:
-        self.console.print(what, width=self.width, highlight=False, markup=False, crop=False)
-
-    def encodable(self, text: str) -> str:
-        """The text in what the console can print: a CI log in plain ASCII must not end the report in an error."""
-        if self.unicode:
-            return text
-        return text.translate(_ASCII).encode("ascii", "replace").decode("ascii")
-
-    def mark(self, note: str) -> str:
-        """The number of a footnote, the same one for the same words."""
-        if note not in self.notes:
-            self.notes.append(note)
-        return f"[{self.notes.index(note) + 1}]"
-
-    def table(self, *heads: str, left: int = 1) -> Table:
-        table = Table(box=_RULED, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-        for index, head in enumerate(heads):
-            # Only the first column may wrap; a figure torn in two would be misread.
-            table.add_column(
-                self.encodable(head),
-                justify="left" if index < left else "right",
-                no_wrap=index > 0,
-                overflow="fold",
-            )
-        return table
-
-    def row(self, table: Table, *cells: str | Text, style: str = "") -> None:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(self.encodable(cell)) for cell in cells), style=style)
 
     def _suite(self) -> str:
         return f" · suite {clean(self.record.suite)}" if self.record.suite else ""
@@ -235,8 +191,6 @@ class _Printer:
     def _footnotes(self) -> None:
         if self.notes or self.signs:
             self.line()
-        for index, note in enumerate(self.notes, start=1):
-            for line in wrap(f"[{index}] {note}", self.width, subsequent_indent="    "):
-                self.line(line)
+        self.footnotes()
         for sign in sorted(self.signs):
             self.line(f"{sign[:1]}   {sign[2:]}")

@@ -4,6 +4,7 @@ import shlex
 from collections import Counter
 from typing import Final
 
+from harness.core.gate import GateRecord
 from harness.core.record import RunRecord, ScenarioResult
 from harness.core.scenario import OpenArrivals, Scenario
 from harness.core.verdict import Verdict
@@ -166,8 +167,8 @@ def next_step(record: RunRecord) -> str:
     return "Run a suite that measures at least one target."
 
 
-def command(record: RunRecord) -> str:
-    """The command of the run as a shell would take it."""
+def command(record: RunRecord | GateRecord) -> str:
+    """The command of the run or gate as a shell would take it."""
     return clean(shlex.join(record.provenance.command)) or "unknown"
 
 

@@ -28,7 +28,7 @@ def write_reports(record: RunRecord, folder: Path) -> list[Path]:
     Raises:
         OSError: the disk is full, or the folder cannot be written.
     """
-    return [_replace(folder / name, content) for name, content in _contents(record)]
+    return [replace(folder / name, content) for name, content in _contents(record)]
 
 
 def _contents(record: RunRecord) -> Iterator[tuple[str, bytes]]:
@@ -41,7 +41,12 @@ def _contents(record: RunRecord) -> Iterator[tuple[str, bytes]]:
         yield paths[name], svg.encode()
 
 
-def _replace(path: Path, content: bytes) -> Path:
+def replace(path: Path, content: bytes) -> Path:
+    """Write a file whole or not at all; its folder is made where it is missing.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.part")
     try:
