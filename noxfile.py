@@ -38,6 +38,13 @@ def selftest(session: nox.Session) -> None:
 
 
 @nox.session
+def gate(session: nox.Session) -> None:
+    """Whether the working tree is slower: `nox -s gate -- --base origin/main`. Inconclusive is not a failure here."""
+    install(session)
+    session.run("membench", "gate", "--inconclusive-is", "ok", *session.posargs, success_codes=[0])
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Formatter and linter, check only."""
     session.install("-c", LOCK, "--group", "lint")

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from harness.cli.options import RUNS
+from harness.core import gate
 from harness.core.errors import UsageError
 from harness.core.record import FILE
 
@@ -20,7 +21,7 @@ def prepare(out: Path) -> None:
     Raises:
         UsageError: it holds a run already, or cannot be written.
     """
-    if (out / FILE).exists():
+    if any((out / name).exists() for name in (FILE, gate.FILE)):
         raise UsageError(f"{out} holds a run already", hint="give another --out; nothing is overwritten")
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -136,6 +136,11 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True):
         if not any(metric.gated for metric in self.metrics):
             raise ValueError("no metric is gated: such a gate could not fail")
 
+    @property
+    def block_names(self) -> list[str]:
+        """The blocks that the metrics are taken from."""
+        return list(dict.fromkeys(metric.block for metric in self.metrics))
+
 
 class Waiver(Struct, frozen=True, forbid_unknown_fields=True):
     """A regression that is accepted for a while.

@@ -1,0 +1,137 @@
+"""`membench gate`: base and head in turns, and whether head is slower."""
+
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import typer
+from rich.console import Console
+
+import scenarios
+from harness.cli import folders
+from harness.cli.options import DEFAULT_MEMORIES, RUNS, checked_postgres, checked_url
+from harness.core.errors import Exit, UsageError
+from harness.core.gate import GateRecord, Side, exit_status, load_rules, load_waivers
+from harness.core.scenario import load_scenario
+
+WAIVERS: Final = Path("waivers.toml")
+_SYSTEM: Final = "What is compared"
+
+
+def register(app: typer.Typer, stdout: Callable[[], Console], stderr: Callable[[], Console]) -> None:
+    """Add the verb to the command.
+
+    Args:
+        app: the command.
+        stdout: for results.
+        stderr: for progress.
+    """
+
+    @app.command(
+        epilog="Examples:  membench gate --base origin/main  |  membench gate --base-url http://127.0.0.1:3333 "
+        "--head-url http://127.0.0.1:3334  |  membench gate --base-command 'old/serve --port {port}' --head-command "
+        "'new/serve --port {port}'. Exit status: 0 no regression, 1 regression, 3 INVALID, 4 inconclusive."
+    )
+    def gate(
+        base: Annotated[
+            str | None, typer.Option(metavar="REV", help="Compare with this revision.", rich_help_panel=_SYSTEM)
+        ] = None,
+        control: Annotated[
+            bool,
+            typer.Option(
+                "--control",
+                help="Measure base against itself: what this machine takes for a difference.",
+                rich_help_panel=_SYSTEM,
+            ),
+        ] = False,
+        base_url: Annotated[
+            str | None, typer.Option(help="Base is the service at this URL.", rich_help_panel=_SYSTEM)
+        ] = None,
+        head_url: Annotated[
+            str | None, typer.Option(help="Head is the service at this URL.", rich_help_panel=_SYSTEM)
+        ] = None,
+        base_command: Annotated[
+            str | None,
+            typer.Option(
+                help="Base is started by this, with {port} and, if it wants ours, {database_url} in it.",
+                rich_help_panel=_SYSTEM,
+            ),
+        ] = None,
+        head_command: Annotated[
+            str | None, typer.Option(help="Head is started by this.", rich_help_panel=_SYSTEM)
+        ] = None,
+        postgres: Annotated[str, typer.Option(metavar="auto|container|embedded|URL", rich_help_panel=_SYSTEM)] = "auto",
+        memories: Annotated[
+            int, typer.Option(help="Memories that both begin with.", rich_help_panel="Data", min=100)
+        ] = DEFAULT_MEMORIES,
+        seed: Annotated[
+            int | None,
+            typer.Option(help="Of everything random, the order of the blocks too. [default: from the clock]", min=0),
+        ] = None,
+        rules: Annotated[
+            Path,
+            typer.Option(
+                help="Metrics, least effects and looks. The load of its blocks lies beside it.",
+                show_default="scenarios/gate/gate.toml",
+            ),
+        ] = scenarios.GATE / "gate.toml",
+        waivers: Annotated[Path, typer.Option(help="Regressions that are accepted for a while.")] = WAIVERS,
+        inconclusive_is: Annotated[
+            Literal["ok", "fail"], typer.Option(help="Whether INCONCLUSIVE ends with status 0 or 4.")
+        ] = "fail",
+        out: Annotated[Path | None, typer.Option(help="Its folder. [default: results/runs/<time>-gate]")] = None,
+    ) -> None:
+        """Measure base and head in turns on this machine, and say whether head is slower.
+
+        Pairs of blocks in random order, both services on clones of one database, the same requests for both; decided
+        by exact paired tests after 12 or 24 pairs, within ten minutes. Leaves gate.json (everything), gate.html,
+        comment.md for a pull request, junit.xml and gate.svg in its folder.
+        """
+        from harness.cli.gating import GateOptions, Gating
+        from harness.telemetry.provenance import provenance
+
+        urls = _both("URLs", checked_url(base_url), checked_url(head_url))
+        commands = _both("commands", base_command, head_command)
+        if [base is not None, urls is not None, commands is not None].count(True) != 1:
+            raise UsageError(
+                "say what head is compared with, in one way",
+                hint="--base REV, or --base-url and --head-url, or --base-command and --head-command",
+            )
+        if control and base is None:
+            raise UsageError("--control is of --base", hint="give the same URL or command twice instead")
+        now = datetime.now(UTC)
+        folder = out or RUNS / f"{now:%Y%m%d-%H%M%S}-gate"
+        found = load_rules(rules)
+        record = GateRecord(
+            id=folder.name,
+            created_at=now.isoformat(timespec="seconds"),
+            provenance=provenance(["membench", *sys.argv[1:]]),
+            seed=int(now.timestamp()) % 1_000_000 if seed is None else seed,
+            rules=found,
+            blocks={name: load_scenario(rules.parent / f"{name}.toml") for name in found.block_names},
+        )
+        options = GateOptions(
+            base=base,
+            control=control,
+            urls=urls,
+            commands=commands,
+            postgres=checked_postgres(postgres),
+            memories=memories,
+            waivers=load_waivers(waivers),
+        )
+        folders.prepare(folder)
+        Gating(record, options, folder, stdout(), stderr()).run()
+        interrupted = record.status == "interrupted"
+        status = exit_status(record.verdict, inconclusive_fails=inconclusive_is == "fail")
+        raise typer.Exit(Exit.INTERRUPTED if interrupted else status)
+
+
+def _both(what: str, base: str | None, head: str | None) -> dict[Side, str] | None:
+    """What was given for both sides; None where nothing was."""
+    if base is None and head is None:
+        return None
+    if base is None or head is None:
+        raise UsageError(f"base and head are given alike: give both {what}")
+    return {"base": base, "head": head}

@@ -1,0 +1,226 @@
+"""Both services while they are measured: started on clones of one database, or given by their URLs."""
+
+import contextlib
+import json
+import urllib.request
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import psutil
+
+from harness.core.errors import LoadError, StackError
+from harness.core.gate import SIDES, Compared, Side
+from harness.core.record import Setting
+from harness.corpus import Corpus, Dataset, DatasetBuilder, GeneratedCorpus, NewMemory
+from harness.gate.sources import Say, Source
+from harness.load.loader import BATCH, load
+from harness.stack import databases, embedded
+from harness.stack.databases import Databases
+from harness.stack.ledger import Ledger
+from harness.stack.service import Service, healthy
+from harness.telemetry.settling import settle
+
+
+class Services(Protocol):
+    """Base's and head's service.
+
+    Attributes:
+        compared: what they are.
+        settings: of their PostgreSQL.
+        memories: that each holds at first.
+    """
+
+    compared: dict[Side, Compared]
+    settings: list[Setting]
+    memories: int
+
+    def begin_round(self, first: Side) -> None:
+        """Start anew, where that is possible; `first` the one, then the other."""
+        ...
+
+    def url(self, side: Side) -> str:
+        """The service's root."""
+        ...
+
+    def dataset(self, side: Side) -> Dataset:
+        """What it holds."""
+        ...
+
+    def cpu(self, side: Side) -> float | None:
+        """Seconds of CPU that its processes have used; None when they are not to be seen from here."""
+        ...
+
+
+class Cloned:
+    """Services of our own, on clones of one database that base has filled.
+
+    Args:
+        sources: of both sides.
+        server: URL of the PostgreSQL server.
+        settings: of it.
+        ledger: of the gate.
+        corpus: to fill with.
+        say: told what is going on.
+    """
+
+    def __init__(
+        self,
+        sources: dict[Side, Source],
+        server: str,
+        settings: Sequence[Setting],
+        ledger: Ledger,
+        corpus: Corpus,
+        say: Say,
+    ) -> None:
+        self._sources, self._corpus, self._say = sources, corpus, say
+        self._databases = Databases(server, ledger)
+        self.compared = {side: source.compared for side, source in sources.items()}
+        self.settings, self.memories = list(settings), 0
+        self._running: dict[Side, tuple[Service, str]] = {}
+        self._datasets: dict[Side, Dataset] = {}
+        self._template: str | None = None
+
+    def prepare(self) -> None:
+        """Have base fill a database, from which both sides' are cloned.
+
+        Raises:
+            StackError: base does not come up.
+            LoadError: it does not take the data.
+        """
+        self._template = self._databases.make()
+        self._say(f"base fills a database with {self._corpus.count:,} memories")
+        with _named("base"):
+            service = self._sources["base"].start(embedded.free_port(), self._template)
+            try:
+                dataset = fill(service.url, self._corpus)
+            finally:
+                service.stop()
+        self.memories = dataset.count
+        if databases.is_empty(self._template):
+            # It keeps its memories elsewhere: then each service has to be filled by itself.
+            self._template = None
+        else:
+            databases.vacuum(self._template)
+            self._datasets = dict.fromkeys(SIDES, dataset)
+
+    def begin_round(self, first: Side) -> None:
+        """See `Services`."""
+        self.stop()
+        for side in (first, *(one for one in SIDES if one != first)):
+            url = self._databases.make(self._template)
+            with _named(side):
+                service = self._sources[side].start(embedded.free_port(), url)
+                self._running[side] = service, url
+                if self._template is None:
+                    self._datasets[side] = fill(service.url, self._corpus)
+            compared = self.compared[side]
+            compared.service, compared.schema = name_of(service.url), databases.schema(url)
+
+    def stop(self) -> None:
+        """End both services and drop their databases."""
+        for service, url in self._running.values():
+            service.stop()
+            self._databases.drop(url)
+        self._running.clear()
+
+    def url(self, side: Side) -> str:
+        """See `Services`."""
+        return self._running[side][0].url
+
+    def dataset(self, side: Side) -> Dataset:
+        """See `Services`."""
+        return self._datasets[side]
+
+    def cpu(self, side: Side) -> float | None:
+        """See `Services`."""
+        return cpu_of(self._running[side][0].pid)
+
+
+class Given:
+    """Services that are there already, and are filled once.
+
+    Args:
+        urls: their roots.
+        corpus: to fill with.
+        say: told what is going on.
+    """
+
+    def __init__(self, urls: dict[Side, str], corpus: Corpus, say: Say) -> None:
+        self._urls, self._corpus, self._say = urls, corpus, say
+        self.compared = {side: Compared(what=url) for side, url in urls.items()}
+        self.settings: list[Setting] = []
+        self.memories = corpus.count
+        self._datasets: dict[Side, Dataset] = {}
+
+    def begin_round(self, first: Side) -> None:
+        """Fill them, the first time."""
+        for side, url in self._urls.items():
+            if side not in self._datasets:
+                with _named(side):
+                    if not healthy(url):
+                        raise StackError(f"no memory service answers at {url}", hint="start it, then the gate")
+                    self.compared[side].service = name_of(url)
+                    self._say(f"filling {side} with {self._corpus.count:,} memories")
+                    self._datasets[side] = fill(url, self._corpus)
+
+    def url(self, side: Side) -> str:
+        """See `Services`."""
+        return self._urls[side]
+
+    def dataset(self, side: Side) -> Dataset:
+        """See `Services`."""
+        return self._datasets[side]
+
+    def cpu(self, side: Side) -> float | None:
+        """Unknown."""
+        return None
+
+
+def corpus_of(memories: int, seed: int, now: datetime) -> Corpus:
+    """The memories of a gate: those of a day are alike."""
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(hours=1)
+    return GeneratedCorpus(memories, seed=seed, now=today)
+
+
+def fill(url: str, corpus: Corpus) -> Dataset:
+    """Load a corpus into a service, and wait until it has indexed it."""
+    builder = DatasetBuilder(corpus)
+
+    def note(batch: Sequence[NewMemory], ids: list[str]) -> None:
+        builder.add(batch, ids)
+
+    load(url, corpus.batches(BATCH), note)
+    settle(url, lambda text: None, lambda text: None)
+    return builder.build()
+
+
+def name_of(url: str) -> str:
+    """Name and version that a service's health endpoint tells; empty where it tells none."""
+    with contextlib.suppress(OSError, ValueError), urllib.request.urlopen(f"{url}/api/v1/health", timeout=10) as answer:
+        health = json.load(answer)
+        return f"{health.get('service', '')} {health.get('version', '')}".strip()
+    return ""
+
+
+def cpu_of(pid: int) -> float | None:
+    """Seconds of CPU that a process and its descendants have used."""
+    total = 0.0
+    try:
+        process = psutil.Process(pid)
+        for one in (process, *process.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times = one.cpu_times()
+                total += times.user + times.system
+    except psutil.Error:
+        return None
+    return total
+
+
+@contextlib.contextmanager
+def _named(side: Side) -> Iterator[None]:
+    """Errors within the block say whose they are."""
+    try:
+        yield
+    except (StackError, LoadError) as error:
+        raise type(error)(f"{side}: {error}", hint=error.hint) from error

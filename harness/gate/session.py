@@ -1,0 +1,76 @@
+"""One gate, from the services coming up to the verdict."""
+
+from collections.abc import Callable, Sequence
+from datetime import date
+
+from harness.core.gate import GateRecord, Rules, Waiver
+from harness.gate.measuring import Measuring
+from harness.gate.services import Services
+from harness.gate.sources import Say
+from harness.judge.gate import cut_short, decide
+from harness.judge.sides import differences, errors_of
+from harness.load.driver import LoadSeries
+from harness.stack.ledger import Ledger
+
+
+class Gate:
+    """Measures pairs until the verdict is reached.
+
+    Args:
+        record: to fill; has its rules, blocks and seed.
+        services: of both sides.
+        ledger: of the gate.
+        waivers: regressions that are accepted.
+        say: told what is going on.
+        paired: called after each pair; may save the record, and show how it stands.
+    """
+
+    def __init__(
+        self,
+        record: GateRecord,
+        services: Services,
+        ledger: Ledger,
+        waivers: Sequence[Waiver],
+        say: Say,
+        paired: Callable[[], None],
+    ) -> None:
+        self.record, self._services, self._ledger = record, services, ledger
+        self._waivers, self._say, self._paired = waivers, say, paired
+        self._today = date.today()
+
+    def run(self) -> None:
+        """Measure. Whatever ends it early stands in the record.
+
+        Raises:
+            KeyboardInterrupt: by the user.
+        """
+        record, rules = self.record, self.record.rules
+        with LoadSeries(self._ledger.folder("series"), self._ledger.environment()) as series:
+            measuring = Measuring(record.blocks, rules.metrics, series, self._ledger, record.seed)
+            for round_ in range(1, rounds(rules) + 1):
+                self._begin(measuring, round_)
+                for _ in range(rules.round_pairs):
+                    record.pairs.append(measuring.pair(self._services, len(record.pairs) + 1, round_))
+                    over = decide(record, self._waivers, self._today)
+                    self._paired()
+                    if over:
+                        return
+                    if differences(record) or errors_of(record):
+                        cut_short(record)  # nothing that is still to come would change that
+                        return
+        cut_short(record)
+
+    def _begin(self, measuring: Measuring, round_: int) -> None:
+        """Both services anew, and warm."""
+        first = measuring.toss()
+        self._say(f"round {round_}: both services start anew on databases cloned from one template")
+        self._services.begin_round(first)
+        self.record.sides = dict(self._services.compared)
+        self.record.settings, self.record.memories = self._services.settings, self._services.memories
+        measuring.warm(self._services, round_)
+
+
+def rounds(rules: Rules) -> int:
+    """How many there can be: enough for the last look, and for pairs that replace spoilt ones."""
+    most = rules.looks[-1].pairs * (1 + rules.spare)
+    return -(-round(most) // rules.round_pairs)
