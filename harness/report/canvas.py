@@ -31,6 +31,7 @@ VERDICTS: Final = {
 
 _STYLE: Final[dict[Any, Any]] = {
     "svg.fonttype": "none",
+    "text.parse_math": False,
     "svg.hashsalt": "membench",
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],

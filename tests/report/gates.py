@@ -264,7 +264,7 @@ def interrupted():
 
 def hostile():
     """Everything that can be hostile is."""
-    bad = "<script>alert(1)</script> \x1b[31m|\x00 [red]`x` ```"
+    bad = "<script>alert(1)</script> \x1b[31m|\x00 [red]`x` ``` $\\frac$"
     metric = Metric(bad, "gate_mix", "latency", "search", gated=True)
     record = GateRecord(
         id=bad,

@@ -151,7 +151,7 @@ def test_bars_stand_between_what_they_are_read_by(records):
         assert (estimate > bound) == (result.ratio > 1.15)
         assert bar[:indent].strip() == result.metric.name
         assert bar[indent + WIDTH :].strip() == result.verdict
-    assert {bar[zero] for bar in bars} <= set("│├┤─╋")
+    assert {bar[zero] for bar in bars} <= set("│├┤─╋┼")
 
 
 def test_bars_that_go_on_are_arrows(records):

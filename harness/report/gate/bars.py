@@ -57,15 +57,21 @@ def _axis(results: Sequence[MetricResult], bound: float) -> _Axis:
 def _bar(result: MetricResult, axis: _Axis, bound: float) -> str:
     cells = [" "] * WIDTH
     cells[axis.column(1.0)] = "│"
-    cells[axis.column(bound)] = "┊"
-    if result.ratio is None:
-        return "".join(cells)
+    if result.ratio is not None:
+        _interval(cells, result, result.ratio, axis)
+    if cells[axis.column(bound)] in " ─":
+        cells[axis.column(bound)] = "┊"
+    return "".join(cells)
+
+
+def _interval(cells: list[str], result: MetricResult, ratio: float, axis: _Axis) -> None:
     left = -1 if result.low is None else axis.column(result.low)
     right = WIDTH if result.high is None else axis.column(result.high)
     first, last = min(max(left, 0), WIDTH - 1), min(max(right, 0), WIDTH - 1)
-    cells[first : last + 1] = "─" * (last - first + 1)
+    for column in range(first, last + 1):
+        cells[column] = "┼" if cells[column] == "│" else "─"
     cells[first], cells[last] = "├", "┤"
-    estimate = axis.column(result.ratio)
+    estimate = axis.column(ratio)
     if 0 <= estimate < WIDTH:
         cells[estimate] = "╋"
     # An arrow last: what goes on beyond the edge must not look as if it ended there.
@@ -73,7 +79,6 @@ def _bar(result: MetricResult, axis: _Axis, bound: float) -> str:
         cells[0] = "<"
     if right >= WIDTH:
         cells[-1] = ">"
-    return "".join(cells)
 
 
 def _labels(axis: _Axis, bound: float) -> str:

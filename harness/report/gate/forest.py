@@ -58,7 +58,8 @@ def forest_plot(record: GateRecord) -> str:
         for y, result in enumerate(advising):
             _row(axes, len(gated) + 0.8 + y, result)
         canvas.title(figure, "Head to base: to the right is worse")
-        said = "Bar: 95% interval. Dotted: the least that matters. Dashed: the bound."
+        bound = times(record.rules.bound)
+        said = f"Bar: 95% interval. Dotted: the least that matters. Dashed: the bound of NO REGRESSION, {bound}."
         canvas.caption(figure, said, height)
 
     return canvas.drawn(paint, 8.6, height)

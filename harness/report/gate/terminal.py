@@ -37,13 +37,13 @@ class _Printer(Printer):
     def everything(self, record: GateRecord) -> None:
         for line in words.shortcomings(record):
             self.line(f"! {line}", "bold yellow")
-        self.line(words.headline(record), STYLES[record.verdict])
-        self.line(f"{words.tally(record)} · gate {clean(record.id)}")
+        self.item(words.headline(record), "", STYLES[record.verdict])
+        self.item(f"{words.tally(record)} · gate {clean(record.id)}", "")
         for reason in record.reasons:
             self.item(clean(reason))
         self.line()
         for name, line in words.sides(record):
-            self.item(f"{name}: {line}", indent="")
+            self.item(f"{name}: {line}", "")
         if record.metrics:
             self.line()
             self.metrics(record)
@@ -53,16 +53,16 @@ class _Printer(Printer):
         if record.notes:
             self.line()
         for note in record.notes:
-            self.item(clean(note), indent="")
+            self.item(clean(note), "")
         self.line()
-        self.item(f"Same again: {words.reproduce(record)}", indent="")
+        self.item(f"Same again: {words.reproduce(record)}", "")
         for step in words.next_steps(record):
-            self.line(f"Next: {step}", "bold")
+            self.item(f"Next: {step}", "", "bold")
 
-    def item(self, text: str, indent: str = "  ") -> None:
+    def item(self, text: str, indent: str = "  ", style: str = "") -> None:
         """A line that may have to be wrapped, its other lines further in."""
         for line in wrap(text, self.width, initial_indent=indent, subsequent_indent=f"{indent}  "):
-            self.line(line)
+            self.line(line, style)
 
     def metrics(self, record: GateRecord) -> None:
         """The gated metrics, and below them those that advise."""

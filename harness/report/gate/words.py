@@ -59,8 +59,8 @@ def _meaning(record: GateRecord, gated: list[MetricResult], held: list[MetricRes
             said = f"{some} could not be compared" if held else "nothing can be said of head"
         case _:
             waived = [one for one in gated if one.verdict is GateVerdict.WAIVED]
-            but = f" but {len(waived)} that are waived: {_named([_waived(one) for one in waived])}" if waived else ""
-            said = f"of {len(gated)} gated metrics none regressed{but}"
+            but = f" but for {len(waived)} waived: {_named([_waived(one) for one in waived])}" if waived else ""
+            said = f"none of {len(gated)} gated metrics regressed{but}"
     return said
 
 
