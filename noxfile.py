@@ -24,13 +24,6 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
-def gate(session: nox.Session) -> None:
-    """Is the working tree slower than another revision? Arguments after -- go to `membench gate`."""
-    install(session)
-    session.run("membench", "gate", *session.posargs)
-
-
-@nox.session
 def tests(session: nox.Session) -> None:
     """All tests; `-- -m 'not slow'` leaves out those that take real time."""
     install(session, "test")

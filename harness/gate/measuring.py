@@ -1,5 +1,6 @@
 """A pair of blocks: base and head under the same load, one after the other, in an order that a coin decides."""
 
+import math
 import random
 import shutil
 from collections.abc import Mapping
@@ -19,11 +20,12 @@ from harness.load.job import LoadJob
 from harness.load.result import result_of
 from harness.stack.ledger import Ledger
 from harness.telemetry.host import StealMeter
-from harness.telemetry.settling import idle
 
 CLOCKS: Final = ("response", "service", "server")
 _ROOM: Final = 3
-"""Times as many requests as the last such block used are enough for the next."""
+"""Times as many requests as such a block ever used are enough for the next."""
+WARM: Final = 1.0
+"""Seconds of each load that a service gets, uncounted, when it has just started."""
 SEEDS: Final = 10_000
 """Pairs of two gates whose seeds are neighbours have different requests."""
 
@@ -50,7 +52,7 @@ class Measuring:
         self._blocks, self._metrics, self._series = blocks, metrics, series
         self._ledger, self._seed = ledger, seed
         self._coin = random.Random(f"order/{seed}")
-        self._used: dict[tuple[str, str], int] = {}
+        self._fastest: dict[tuple[str, str], float] = {}
 
     def toss(self) -> Side:
         """Which side comes first."""
@@ -59,8 +61,10 @@ class Measuring:
     def warm(self, services: Services, round_: int) -> None:
         """A block of each kind for both, which counts for nothing: they have just started."""
         for scenario in self._blocks.values():
+            short = scenario.under(duration=min(WARM, scenario.phases.measure))
             for side in SIDES:
-                self.block(services, side, scenario, self._seed * SEEDS + SEEDS - round_)
+                self.block(services, side, short, self._seed * SEEDS + SEEDS - round_)
+        services.rest()
 
     def pair(self, services: Services, number: int, round_: int) -> Pair:
         """One pair: for each kind of block, both sides close together."""
@@ -69,30 +73,29 @@ class Measuring:
             first = pair.first[name] = self.toss()
             for side in (first, *(one for one in SIDES if one != first)):
                 pair.blocks.append(self.block(services, side, scenario, self._seed * SEEDS + number))
+        services.rest()
         pair.take_values(self._metrics)
         return pair
 
     def block(self, services: Services, side: Side, scenario: Scenario, seed: int) -> Block:
         """One side under one load. Both sides get the same requests at the same times."""
         folder = self._ledger.folder(f"{scenario.name}-{side}")
-        # The machine is one side's alone: nothing that the other has left to do may fall into this one's block.
-        for one in SIDES:
-            idle(services.url(one))
         tapes, hashes = self._tapes(scenario, services.dataset(side), seed, folder)
         job = LoadJob(url=services.url(side), scenario=scenario, seed=seed, tapes=tapes)
-        meter, before = StealMeter(), services.cpu(side)
-        try:
-            result = result_of(job, hashes, self._series.run(job, folder))
-        except LoadError as error:
-            result = result_of(job, hashes, None, f"{error}" + (f": {error.hint}" if error.hint else ""))
-        after = services.cpu(side)
-        result.generator.steal = meter.share()
+        with services.alone(side):
+            meter, before = StealMeter(), services.cpu(side)
+            try:
+                result = result_of(job, hashes, self._series.run(job, folder))
+            except LoadError as error:
+                result = result_of(job, hashes, None, f"{error}" + (f": {error.hint}" if error.hint else ""))
+            after = services.cpu(side)
+            result.generator.steal = meter.share()
         shutil.rmtree(folder, ignore_errors=True)
+        seconds = scenario.phases.longest_warmup + scenario.phases.measure
         for log in result.operations:
-            self._used[scenario.name, log.name] = max(
-                log.tally.sent + (result.warmup.dropped if result.warmup else 0),
-                self._used.get((scenario.name, log.name), 0),
-            )
+            sent = log.tally.sent + (result.warmup.dropped if result.warmup else 0)
+            key = scenario.name, log.name
+            self._fastest[key] = max(sent / seconds, self._fastest.get(key, 0.0))
         used = after - before if after is not None and before is not None else None
         return block_of(side, result, used)
 
@@ -101,7 +104,12 @@ class Measuring:
     ) -> tuple[dict[str, str], dict[str, str]]:
         most: dict[str, int] = {}
         if isinstance(scenario.arrivals, ClosedArrivals):
-            most = {name: _ROOM * used for (block, name), used in self._used.items() if block == scenario.name}
+            seconds = scenario.phases.longest_warmup + scenario.phases.measure
+            most = {
+                operation: math.ceil(_ROOM * rate * seconds)
+                for (block, operation), rate in self._fastest.items()
+                if block == scenario.name
+            }
         return write_tapes(scenario, dataset, seed, folder, most=most)
 
 

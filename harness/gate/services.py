@@ -3,7 +3,8 @@
 import contextlib
 import json
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -19,7 +20,7 @@ from harness.stack import databases, embedded
 from harness.stack.databases import Databases
 from harness.stack.ledger import Ledger
 from harness.stack.service import Service, healthy
-from harness.telemetry.settling import settle
+from harness.telemetry.settling import idle, settle
 
 
 class Services(Protocol):
@@ -49,6 +50,14 @@ class Services(Protocol):
 
     def cpu(self, side: Side) -> float | None:
         """Seconds of CPU that its processes have used; None when they are not to be seen from here."""
+        ...
+
+    def alone(self, side: Side) -> AbstractContextManager[None]:
+        """Within the block the other side does nothing, as far as that can be had."""
+        ...
+
+    def rest(self) -> None:
+        """Let both do what they have left for later, at the same time."""
         ...
 
 
@@ -117,6 +126,22 @@ class Cloned:
             compared = self.compared[side]
             compared.service, compared.schema = name_of(service.url), databases.schema(url)
 
+    @contextlib.contextmanager
+    def alone(self, side: Side) -> Iterator[None]:
+        """The other side's processes stand still, so that nothing it has left to do falls into this one's block."""
+        other = next(one for one in SIDES if one != side)
+        held = processes_of(self._running[other][0].pid)
+        _each(held, psutil.Process.suspend)
+        try:
+            yield
+        finally:
+            _each(held, psutil.Process.resume)
+
+    def rest(self) -> None:
+        """See `Services`."""
+        for service, _ in self._running.values():
+            idle(service.url)
+
     def stop(self) -> None:
         """End both services and drop their databases."""
         for service, url in self._running.values():
@@ -176,6 +201,17 @@ class Given:
         """Unknown."""
         return None
 
+    @contextlib.contextmanager
+    def alone(self, side: Side) -> Iterator[None]:
+        """Not ours to hold: what the other has left to do is waited for."""
+        self.rest()
+        yield
+
+    def rest(self) -> None:
+        """See `Services`."""
+        for url in self._urls.values():
+            idle(url)
+
 
 def corpus_of(memories: int, seed: int, now: datetime) -> Corpus:
     """The memories of a gate: those of a day are alike."""
@@ -205,16 +241,26 @@ def name_of(url: str) -> str:
 
 def cpu_of(pid: int) -> float | None:
     """Seconds of CPU that a process and its descendants have used."""
-    total = 0.0
-    try:
+    total, seen = 0.0, False
+    for one in processes_of(pid):
+        with contextlib.suppress(psutil.Error):
+            times = one.cpu_times()
+            total, seen = total + times.user + times.system, True
+    return total if seen else None
+
+
+def processes_of(pid: int) -> list[psutil.Process]:
+    """A process and its descendants; none where it is gone."""
+    with contextlib.suppress(psutil.Error):
         process = psutil.Process(pid)
-        for one in (process, *process.children(recursive=True)):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                times = one.cpu_times()
-                total += times.user + times.system
-    except psutil.Error:
-        return None
-    return total
+        return [process, *process.children(recursive=True)]
+    return []
+
+
+def _each(found: list[psutil.Process], do: Callable[[psutil.Process], None]) -> None:
+    for one in found:
+        with contextlib.suppress(psutil.Error):
+            do(one)
 
 
 @contextlib.contextmanager

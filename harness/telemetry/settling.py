@@ -17,7 +17,7 @@ REVIEW: Final = "/api/v1/tiers/migrate"
 PATIENCE: Final = 300.0
 """Seconds at most until a backlog is gone; one that stays is measured with, and said."""
 _PERIOD: Final = 0.5
-_BREATHER: Final = 5.0
+_BREATHER: Final = 10.0
 _GLANCE: Final = 0.05
 
 
