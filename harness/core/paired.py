@@ -36,7 +36,7 @@ def p_greater(d: npt.ArrayLike, than: npt.ArrayLike = 0.0) -> Floats:
     scipy.stats.wilcoxon is exact only without ties). Differences equal to `than` are left out, as Wilcoxon did.
 
     Args:
-        d: shape (..., pairs).
+        d: shape (..., pairs); up to 1,000 pairs.
         than: broadcast against (...).
 
     Returns:

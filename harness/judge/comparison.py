@@ -110,8 +110,9 @@ def compare(differences: Differences, look: Look, rules: Rules) -> Comparison:
 
     A regression needs three things: the signed-rank test rejects "worse by `least` or less", adjusted, at the look's
     alpha; the estimate is `least` or more; and a latency's growth, estimated from the pairs' own differences in
-    microseconds as the ratio is from their ratios, is `floor_us` or more. Pooled percentiles would let the slow pairs,
-    and not the change, make the difference.
+    microseconds as the ratio is from their ratios, is `floor_us` or more. (Pooled percentiles would let the slow pairs,
+    and not the change, make the difference.) What grew by less than its floor, as its upper bound says, is sound
+    whatever its ratio.
     """
     confidence = confidence_at(look, rules)
     least = _column(np.log([metric.least for metric in rules.metrics]))
@@ -120,7 +121,7 @@ def compare(differences: Differences, look: Look, rules: Rules) -> Comparison:
     # What has too few pairs stays in its family as one that says nothing.
     measured = (walsh.pairs >= ENOUGH * differences.worse.shape[-1]) & (walsh.pairs > 0)
     p = np.where(measured, p_greater(differences.worse, least), 1.0)
-    adjusted = np.where(_column(gated), 0.0, 1.0) * np.ones_like(p)
+    adjusted = np.empty_like(p)
     adjusted[gated] = holm(p[gated])
     if not gated.all():
         adjusted[~gated] = false_discovery_control(p[~gated], axis=0)

@@ -60,8 +60,7 @@ def decide(record: GateRecord, waiving: Sequence[Waiver], today: date) -> bool:
         _conclude(record, hints)
     over = look == rules.looks[-1] or bool(spoilt) or bool(comparison.over(accepted)[0])
     if over:
-        notes = [*sides.remarks(record), *waivers.idle(record.metrics, waiving)]
-        record.notes += [note for note in notes if note not in record.notes]
+        _note(record, [*sides.remarks(record), *waivers.idle(record.metrics, waiving)])
     return over
 
 
@@ -72,6 +71,7 @@ def cut_short(record: GateRecord) -> None:
     nothing was measured or the sides cannot be compared.
     """
     record.metrics = metric.so_far(record)
+    _note(record, sides.remarks(record))
     if spoilt := _spoilt(record):
         _spoil(record, spoilt)
         return
@@ -129,3 +129,7 @@ def _none_regressed(record: GateRecord, passed: Sequence[MetricResult]) -> str:
         f"no regression in {len(passed)} gated metric{'s' * (len(passed) > 1)}: {widest.metric.name} has the widest "
         f"bound, {wording.bounded(widest, confidence)}"
     )
+
+
+def _note(record: GateRecord, notes: Sequence[str]) -> None:
+    record.notes += [note for note in notes if note not in record.notes]

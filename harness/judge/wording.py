@@ -42,9 +42,9 @@ def undecided(result: MetricResult, rules: Rules, confidence: float) -> str:
     """Why it is neither known to have regressed nor not to have, and what would have been found."""
     limit = _share(result.metric, rules.bound)
     text = f"{found(result)}; {bounded(result, confidence)}, where NO REGRESSION needs one under {_percent(limit)}"
-    if result.detectable is not None:
-        text += f"; {_percent(_share(result.metric, result.detectable))} or more would have been found (4 times in 5)"
-    return text
+    if result.detectable is None:
+        return f"{text}; so few pairs could have found nothing, however large"
+    return f"{text}; {_percent(_share(result.metric, result.detectable))} or more would have been found (4 times in 5)"
 
 
 def needed(results: Sequence[MetricResult], rules: Rules) -> str:

@@ -92,6 +92,12 @@ def test_noise_is_inconclusive_and_says_what_would_have_been_found() -> None:
     assert "quieter machine" in judged.hints[0]
 
 
+def test_too_few_pairs_for_so_many_metrics_say_so() -> None:
+    judged = decided(record(pairs(6, {GET.name: 2.0}), rules(looks=(Look(6, 0.01),))))
+    assert judged.verdict == GateVerdict.INCONCLUSIVE
+    assert "so few pairs could have found nothing, however large" in judged.reasons[0]
+
+
 def test_worse_by_less_than_matters_is_no_regression_however_sure() -> None:
     judged = decided(record(pairs(24, {GET.name: 1.03}, noise=0.005)))
     assert judged.verdict == GateVerdict.NO_REGRESSION
