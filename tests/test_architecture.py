@@ -47,6 +47,15 @@ def test_the_selftest_puts_load_and_judge_together_and_only_the_command_line_use
             assert path.parent.name in ("selftest", "cli"), path
 
 
+def test_the_gate_puts_the_rooms_together_but_not_their_reports_and_only_the_command_line_uses_it() -> None:
+    may = ("core", "corpus", "stack", "load", "telemetry", "judge", "gate")
+    for path in modules("harness/gate"):
+        assert all(name.split(".")[1] in may for name in of_project(imports(path))), path
+    for path in modules("harness"):
+        if any(name.startswith("harness.gate") for name in imports(path)):
+            assert path.parent.name in ("gate", "cli"), path
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_rooms_import_core_and_not_each_other(room: str) -> None:
     for path in modules(f"harness/{room}"):

@@ -89,9 +89,6 @@ def register(app: typer.Typer, stdout: Callable[[], Console], stderr: Callable[[
         by exact paired tests after 12 or 24 pairs, within ten minutes. Leaves gate.json (everything), gate.html,
         comment.md for a pull request, junit.xml and gate.svg in its folder.
         """
-        from harness.cli.gating import GateOptions, Gating
-        from harness.telemetry.provenance import provenance
-
         urls = _both("URLs", checked_url(base_url), checked_url(head_url))
         commands = _both("commands", base_command, head_command)
         if [base is not None, urls is not None, commands is not None].count(True) != 1:
@@ -99,11 +96,17 @@ def register(app: typer.Typer, stdout: Callable[[], Console], stderr: Callable[[
                 "say what head is compared with, in one way",
                 hint="--base REV, or --base-url and --head-url, or --base-command and --head-command",
             )
+        found = load_rules(rules)
         if control and base is None:
             raise UsageError("--control is of --base", hint="give the same URL or command twice instead")
+        from harness.cli.gating import GateOptions, Gating
+        from harness.stack.checkout import resolved
+        from harness.telemetry.provenance import provenance
+
+        if base is not None:
+            resolved(base)  # before anything starts
         now = datetime.now(UTC)
         folder = out or RUNS / f"{now:%Y%m%d-%H%M%S}-gate"
-        found = load_rules(rules)
         record = GateRecord(
             id=folder.name,
             created_at=now.isoformat(timespec="seconds"),

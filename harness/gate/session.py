@@ -49,6 +49,9 @@ class Gate:
             measuring = Measuring(record.blocks, rules.metrics, series, self._ledger, record.seed)
             for round_ in range(1, rounds(rules) + 1):
                 self._begin(measuring, round_)
+                if differences(record):
+                    break
+                measuring.warm(self._services, round_)
                 for _ in range(rules.round_pairs):
                     record.pairs.append(measuring.pair(self._services, len(record.pairs) + 1, round_))
                     over = decide(record, self._waivers, self._today)
@@ -61,13 +64,12 @@ class Gate:
         cut_short(record)
 
     def _begin(self, measuring: Measuring, round_: int) -> None:
-        """Both services anew, and warm."""
+        """Both services anew."""
         first = measuring.toss()
         self._say(f"round {round_}: both services start anew on databases cloned from one template")
         self._services.begin_round(first)
         self.record.sides = dict(self._services.compared)
         self.record.settings, self.record.memories = self._services.settings, self._services.memories
-        measuring.warm(self._services, round_)
 
 
 def rounds(rules: Rules) -> int:

@@ -67,7 +67,7 @@ class Checkout:
             UsageError: there is no repository, or no such revision in it.
             StackError: it cannot be unpacked, or its dependencies cannot be installed.
         """
-        commit = _resolved(revision)
+        commit = resolved(revision)
         head, root = cls.here(), ledger.folder("checkout")
         _unpack(commit, root)
         needs = _Needs.of(root)
@@ -108,8 +108,12 @@ class _Needs:
         return hashlib.sha256(json.dumps([self.lock, self.dependencies, python_version]).encode()).hexdigest()
 
 
-def _resolved(revision: str) -> str:
-    """The commit of a revision, whole."""
+def resolved(revision: str) -> str:
+    """The commit of a revision, whole.
+
+    Raises:
+        UsageError: there is no repository, or no such revision in it.
+    """
     if (found := _ask("rev-parse", "--git-dir")).returncode:
         raise UsageError(
             f"{Path.cwd()} has no revisions to compare with: {found.stderr.strip()}",
