@@ -7,6 +7,7 @@ the other gets a virtual environment, made once and kept in the user's cache fol
 import hashlib
 import json
 import platform
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -139,10 +140,9 @@ def _unpack(commit: str, root: Path) -> None:
     if done.returncode:
         raise StackError(f"cannot unpack {commit[:12]}: {done.stderr.strip()}")
     try:
-        with tarfile.open(packed) as archive:
-            archive.extractall(root, filter="tar")
+        shutil.unpack_archive(packed, root, "tar")
         packed.unlink()
-    except (tarfile.TarError, OSError) as error:
+    except (shutil.ReadError, tarfile.TarError, OSError) as error:
         raise StackError(f"cannot unpack {commit[:12]}: {error}") from error
 
 
