@@ -130,6 +130,8 @@ def _plan(scenario: Scenario, arrivals: OpenArrivals, rng: np.random.Generator, 
 def _arrivals(
     arrivals: OpenArrivals, seconds: float, rng: np.random.Generator, *, is_warmup: bool
 ) -> schedule.Arrivals:
+    if not seconds:
+        return np.zeros(0, dtype=np.int64)  # a scenario may have no warm-up
     pieces = arrivals.pieces(seconds)
     if is_warmup:
         pieces = (Piece(seconds, pieces[0].first, pieces[0].first),)
