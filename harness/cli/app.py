@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 import harness
-from harness.cli import folders, stress
+from harness.cli import baseline, compare, folders, history, stress
 from harness.cli.interrupt import Interrupts
 from harness.cli.options import DEFAULT_MEMORIES, RUNS, RunOptions, checked_postgres, checked_url, choose
 from harness.cli.worker import parse_address, serve
@@ -338,6 +338,8 @@ def _drop_if_empty(out: Path) -> None:
 
 
 stress.register(app, _run)
+for verb in (baseline, compare, history):
+    verb.register(app)
 
 
 def main(argv: list[str] | None = None) -> NoReturn:

@@ -1,26 +1,27 @@
 """What must be equal for the figures of two records to be comparable, in named parts, so that differences have names.
 
 The service's own version and the revision are no parts of it: they are what a comparison is about. Nor does it tell
-one machine from another of the same make.
+one machine from another of the same make. The seed is the run's: a phase that was repeated had one of its own.
 """
 
 import hashlib
 from collections.abc import Iterator
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 import msgspec
 from msgspec import Struct
 
 from harness.core.gate import GateRecord
-from harness.core.record import Provenance, RunRecord, ScenarioResult, Setting
+from harness.core.record import DataSet, Provenance, RunRecord, ScenarioResult, Setting
 from harness.core.scenario import Scenario
 
 Group = Literal["machine", "software", "data", "load"]
 
 MACHINE: Final = ("processor", "cores", "memory_gib", "kernel", "architecture")
-INSTRUMENT: Final = ("locust", "gevent", "geventhttpclient", "hdrhistogram")
-"""The packages that take the times."""
+INSTRUMENT: Final = ("locust", "gevent", "geventhttpclient", "hdrhistogram", "numpy")
+"""The packages that take the times and draw the plans and the data."""
 _DIGITS: Final = 12
+_AGES: Final = ", ages counted from"
 _NONE: Final = "none"
 
 
@@ -37,7 +38,7 @@ class Part(Struct, frozen=True):
     value: str
 
 
-class Difference(NamedTuple):
+class Difference(Struct, frozen=True):
     """One part that is not equal; a side that has no such part says "none"."""
 
     group: Group
@@ -92,6 +93,7 @@ def of_gate(record: GateRecord) -> Fingerprint:
 
 def _of_run(record: RunRecord) -> Iterator[Part]:
     yield from _machine(record.provenance)
+    yield Part("load", "seed", str(record.seed))
     # What ran before leaves its traces in caches and tables.
     yield Part("load", "scenarios", ", ".join(result.name for result in record.scenarios) or _NONE)
     if record.calmed:
@@ -104,7 +106,7 @@ def _of_run(record: RunRecord) -> Iterator[Part]:
         yield from _settings(system.settings)
     if data := record.dataset:
         held = ", ".join(f"{tier} {number}" for tier, number in sorted(data.memories.items()))
-        yield Part("data", "data set", data.fingerprint[:_DIGITS])
+        yield Part("data", "data set", _data(data))
         yield Part("data", "memories", held)
     for result in record.scenarios:
         yield from _scenario(result)
@@ -138,18 +140,33 @@ def _settings(settings: list[Setting]) -> Iterator[Part]:
 
 def _scenario(result: ScenarioResult) -> Iterator[Part]:
     yield from _load(result.name, result.scenario)
-    yield Part("load", f"{result.name}: seed", str(result.seed))
-    yield Part("load", f"{result.name}: requests", digest(result.tapes))
     yield Part("load", f"{result.name}: load processes", str(result.generator.workers))
     if result.pressure:
         yield Part("load", f"{result.name}: pressure", result.pressure)
 
 
+def _data(data: DataSet) -> str:
+    """What was generated, whatever the day that its ages are counted from, or the content of a file."""
+    source, day, _ = data.source.partition(_AGES)
+    return source if day else data.fingerprint[:_DIGITS]
+
+
 def _load(name: str, scenario: Scenario) -> Iterator[Part]:
-    for field in ("arrivals", "phases", "operations"):
-        value = msgspec.json.encode(getattr(scenario, field), order="deterministic").decode()
-        yield Part("load", f"{name}: {field}", value)
+    kind = type(scenario.arrivals).__struct_config__.tag
+    yield Part("load", f"{name}: arrivals", f"{kind} {_words(scenario.arrivals)}")
+    yield Part("load", f"{name}: phases", _words(scenario.phases) or "the usual")
+    yield Part("load", f"{name}: operations", "; ".join(_words(operation) for operation in scenario.operations))
     yield Part("load", f"{name}: floor", "yes" if scenario.floor else "no")
+
+
+def _words(what: Struct) -> str:
+    """The fields that are not as usual: one that a later version adds makes no difference until somebody uses it."""
+    fields = ((field, getattr(what, field.name)) for field in msgspec.structs.fields(what))
+    return ", ".join(
+        f"{field.name} {value if isinstance(value, str) else msgspec.json.encode(value).decode()}"
+        for field, value in fields
+        if field.required or value != field.default
+    )
 
 
 def _host(url: str) -> str:

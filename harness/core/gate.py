@@ -370,7 +370,8 @@ def load_rules(path: Path) -> Rules:
     Raises:
         UsageError: the file cannot be read, or they are none.
     """
-    return _toml(path, Rules)
+    rules: Rules = _toml(path, Rules)
+    return rules
 
 
 class _Waivers(Struct, forbid_unknown_fields=True):
