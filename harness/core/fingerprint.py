@@ -163,10 +163,15 @@ def _words(what: Struct) -> str:
     """The fields that are not as usual: one that a later version adds makes no difference until somebody uses it."""
     fields = ((field, getattr(what, field.name)) for field in msgspec.structs.fields(what))
     return ", ".join(
-        f"{field.name} {value if isinstance(value, str) else msgspec.json.encode(value).decode()}"
-        for field, value in fields
-        if field.required or value != field.default
+        f"{field.name} {_plain(value)}" for field, value in fields if field.required or value != field.default
     )
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    # A whole number of seconds is an integer where it was typed and none where it was read.
+    return f"{value:.10g}" if type(value) in (int, float) else msgspec.json.encode(value).decode()
 
 
 def _host(url: str) -> str:
