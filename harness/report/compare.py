@@ -159,7 +159,7 @@ def _notes(comparison: Comparison, every_clock: bool) -> list[str]:
     judged = sum(f.finding is not Finding.NONE for f in comparison.figures if _shown(f, every_clock))
     if judged:
         notes.append(
-            f"Were nothing changed, chance alone would still put about {number(judged / 20, 1)} of {judged} figures "
+            f"Were nothing changed, chance alone would still put up to {number(judged / 20, 1)} of {judged} figures "
             "outside their intervals."
         )
     if not comparison.comparable:

@@ -6,6 +6,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Final
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -91,7 +92,7 @@ def plot(courses: list[Course]) -> str:
             _panel(one, trend, [places[entry.gate] for entry in trend.entries])
         axes[-1].set_xlim(-0.6, len(places) - 0.4)
         days = [entry.created_at[:10] for entry in courses[-1].entries]
-        ticks = sorted({0, len(days) - 1, *range(0, len(days), max(len(days) // 6, 1))})
+        ticks = sorted({round(place) for place in np.linspace(0, len(days) - 1, min(len(days), 7))})
         axes[-1].set_xticks(ticks, [days[index] for index in ticks])
         title(figure, f"Head against {courses[-1].base[:10]}: above 1 is worse")
         caption(figure, "A point for each gate with its 95% interval; red where a change was found. Advice.", height)
