@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 import harness
-from harness.cli import folders, gate, stress
+from harness.cli import baseline, compare, folders, gate, history, stress
 from harness.cli.interrupt import Interrupts
 from harness.cli.options import DEFAULT_MEMORIES, RUNS, RunOptions, checked_postgres, checked_url, choose
 from harness.cli.worker import parse_address, serve
@@ -339,6 +339,8 @@ def _drop_if_empty(out: Path) -> None:
 
 stress.register(app, _run)
 gate.register(app, _stdout, _stderr)
+for verb in (baseline, compare, history):
+    verb.register(app)
 
 
 def main(argv: list[str] | None = None) -> NoReturn:

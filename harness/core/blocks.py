@@ -29,6 +29,11 @@ _SEED: Final = 1992
 _SLACK: Final = 1e-4
 
 
+def block_seconds(seconds: int) -> int:
+    """The length of a block out of so many seconds: ceil(1.5 n^(1/3))."""
+    return math.ceil(1.5 * math.cbrt(seconds))
+
+
 class SecondCounts:
     """The measure phase of one operation and clock: how many requests fell into which bucket in which second.
 
@@ -84,7 +89,7 @@ def intervals(seconds: SecondCounts, percents: Sequence[float], unknown_above: i
     samples = int(counts.sum())
     if len(seconds.counts) < LEAST_SECONDS or not samples:
         return [None] * len(percents)
-    length = math.ceil(1.5 * len(counts) ** (1 / 3))
+    length = block_seconds(len(counts))
     weights, more = _draws(len(counts), length)
     below = weights @ np.cumsum(counts, axis=1, dtype=np.float32)
     known = np.rint(below[:, -1])
