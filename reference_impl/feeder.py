@@ -23,6 +23,7 @@ _FEW: Final = 20  # creates since the last batch that need no courtesy
 # Times as long as a batch took the next one waits: at most, and where searches need these indexes now.
 _COURTESY_SPARED: Final = 40.0
 _COURTESY: Final = 4.0
+_LONGEST_PAUSE: Final = 2.0  # however long the batch took: the host may have stood still meanwhile
 _IDLE_SECONDS: Final = 0.25
 _ELSEWHERE_SECONDS: Final = 1.0
 _FAILED_SECONDS: Final = 1.0
@@ -115,7 +116,7 @@ class Feeder:
             return 0.0
         if self.backlog < _BATCH:
             return _IDLE_SECONDS
-        return courtesy * (time.perf_counter() - started)
+        return min(courtesy * (time.perf_counter() - started), _LONGEST_PAUSE)
 
     def _courtesy(self) -> float:
         """How many times the last batch's time to leave the processor to creates: they are waited for, and this is not.
