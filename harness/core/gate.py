@@ -23,6 +23,12 @@ FILE: Final = "gate.json"
 Side = Literal["base", "head"]
 SIDES: Final[tuple[Side, Side]] = ("base", "head")
 
+
+def other(side: Side) -> Side:
+    """The side that this one is compared with."""
+    return "head" if side == "base" else "base"
+
+
 Ratio = Annotated[float, Meta(gt=1)]
 Share = Annotated[float, Meta(gt=0, lt=1)]
 
@@ -112,6 +118,7 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True):
         bound: NO REGRESSION needs the upper bound of the ratio to lie below it.
         clear: a look before the last ends the gate early, without a regression, where the upper bounds of all gated
             metrics lie below this ratio already.
+        turn: seconds of load after which the other side has its turn, within a pair of blocks.
         round_pairs: pairs after which both services are started anew on freshly cloned databases.
         spare: share of further pairs that may replace spoilt ones.
         metrics: in the order of output.
@@ -121,6 +128,7 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True):
     metrics: Annotated[tuple[Metric, ...], Meta(min_length=1)]
     bound: Ratio = 1.15
     clear: Ratio = 1.05
+    turn: Annotated[float, Meta(gt=0)] = 1.0
     round_pairs: Annotated[int, Meta(ge=1)] = 6
     spare: Annotated[float, Meta(ge=0, le=1)] = 0.25
 
@@ -135,6 +143,10 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("two metrics have the same name")
         if not any(metric.gated for metric in self.metrics):
             raise ValueError("no metric is gated: such a gate could not fail")
+
+    def turns(self, seconds: float) -> int:
+        """In how many a block of this length is measured: two at the least, so that each side comes first once."""
+        return max(2, round(seconds / self.turn))
 
     @property
     def block_names(self) -> list[str]:

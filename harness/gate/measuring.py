@@ -1,23 +1,23 @@
-"""A pair of blocks: base and head under the same load, one after the other, in an order that a coin decides."""
+"""A pair of blocks: base and head under the same load, in short turns, the first of them by the toss of a coin."""
 
 import math
 import random
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from harness.core.errors import LoadError
-from harness.core.gate import SIDES, Block, Metric, Pair, Side
-from harness.core.record import ScenarioResult
+from harness.core.gate import SIDES, Block, Pair, Rules, Side, other
 from harness.core.scenario import ClosedArrivals, Scenario
 from harness.corpus import Dataset
 from harness.corpus.tapes import write_tapes
 from harness.gate.services import Services
 from harness.judge import doubt
 from harness.load.driver import LoadSeries
-from harness.load.job import LoadJob
-from harness.load.result import result_of
+from harness.load.job import LoadJob, LoadReport
+from harness.load.result import in_turns, result_of
 from harness.stack.ledger import Ledger
 from harness.telemetry.host import StealMeter
 
@@ -28,6 +28,10 @@ WARM: Final = 1.0
 """Seconds of each load that a service gets, uncounted, when it has just started."""
 SEEDS: Final = 10_000
 """Pairs of two gates whose seeds are neighbours have different requests."""
+_TURNS: Final = 1_000
+"""Likewise the turns of two blocks."""
+_DELAY: Final = 0.05
+"""Seconds are enough to begin in, where there is one worker in the conductor's own process."""
 
 
 class Measuring:
@@ -35,7 +39,7 @@ class Measuring:
 
     Args:
         blocks: the load of each kind of block, by name.
-        metrics: to take from the pairs.
+        rules: with the metrics to take from the pairs.
         series: the generator.
         ledger: of the gate.
         seed: of everything random.
@@ -44,12 +48,12 @@ class Measuring:
     def __init__(
         self,
         blocks: Mapping[str, Scenario],
-        metrics: tuple[Metric, ...],
+        rules: Rules,
         series: LoadSeries,
         ledger: Ledger,
         seed: int,
     ) -> None:
-        self._blocks, self._metrics, self._series = blocks, metrics, series
+        self._blocks, self._rules, self._series = blocks, rules, series
         self._ledger, self._seed = ledger, seed
         self._coin = random.Random(f"order/{seed}")
         self._fastest: dict[tuple[str, str], float] = {}
@@ -59,49 +63,61 @@ class Measuring:
         return self._coin.choice(SIDES)
 
     def warm(self, services: Services, round_: int) -> None:
-        """A block of each kind for both, which counts for nothing: they have just started."""
+        """A turn of each kind for both, which counts for nothing: they have just started."""
         for scenario in self._blocks.values():
             short = scenario.under(duration=min(WARM, scenario.phases.measure))
             for side in SIDES:
-                self.block(services, side, short, self._seed * SEEDS + SEEDS - round_)
+                self._turn(services, side, short, self._seed * SEEDS + SEEDS - round_)
         services.rest()
 
     def pair(self, services: Services, number: int, round_: int) -> Pair:
-        """One pair: for each kind of block, both sides close together."""
+        """One pair: for each kind of block, both sides in turns."""
         pair = Pair(number=number, round=round_, first={}, blocks=[])
         for name, scenario in self._blocks.items():
             first = pair.first[name] = self.toss()
-            for side in (first, *(one for one in SIDES if one != first)):
-                pair.blocks.append(self.block(services, side, scenario, self._seed * SEEDS + number))
+            pair.blocks += self._blocks_of(services, scenario, first, self._seed * SEEDS + number)
         services.rest()
-        pair.take_values(self._metrics)
+        pair.take_values(self._rules.metrics)
         return pair
 
-    def block(self, services: Services, side: Side, scenario: Scenario, seed: int) -> Block:
-        """One side under one load. Both sides get the same requests at the same times."""
+    def _blocks_of(self, services: Services, scenario: Scenario, first: Side, seed: int) -> list[Block]:
+        """Both sides' block under one load, with the same requests at the same times.
+
+        Who was first in one turn is second in the next: what a machine does within a few seconds meets both alike.
+        """
+        turns: dict[Side, list[_Turn]] = {first: [], other(first): []}
+        count = self._rules.turns(scenario.phases.measure)
+        part = scenario.under(duration=scenario.phases.measure / count)
+        for number in range(count):
+            for side in list(turns) if number % 2 == 0 else reversed(turns):
+                turns[side].append(self._turn(services, side, part, seed * _TURNS + number))
+        return [block_of(side, scenario, seed, taken) for side, taken in turns.items()]
+
+    def _turn(self, services: Services, side: Side, scenario: Scenario, seed: int) -> "_Turn":
         folder = self._ledger.folder(f"{scenario.name}-{side}")
-        tapes, hashes = self._tapes(scenario, services.dataset(side), seed, folder)
-        job = LoadJob(url=services.url(side), scenario=scenario, seed=seed, tapes=tapes)
+        tapes = self._tapes(scenario, services.dataset(side), seed, folder)
+        job = LoadJob(url=services.url(side), scenario=scenario, seed=seed, tapes=tapes, delay=_DELAY)
+        turn = _Turn()
         with services.alone(side):
             meter, before = StealMeter(), services.cpu(side)
             try:
-                result = result_of(job, hashes, self._series.run(job, folder))
+                turn.report = self._series.run(job, folder)
             except LoadError as error:
-                result = result_of(job, hashes, None, f"{error}" + (f": {error.hint}" if error.hint else ""))
+                turn.failure = f"{error}" + (f": {error.hint}" if error.hint else "")
             after = services.cpu(side)
-            result.generator.steal = meter.share()
+            turn.steal = meter.share()
         shutil.rmtree(folder, ignore_errors=True)
-        seconds = scenario.phases.longest_warmup + scenario.phases.measure
-        for log in result.operations:
-            sent = log.tally.sent + (result.warmup.dropped if result.warmup else 0)
-            key = scenario.name, log.name
-            self._fastest[key] = max(sent / seconds, self._fastest.get(key, 0.0))
-        used = after - before if after is not None and before is not None else None
-        return block_of(side, result, used)
+        if after is not None and before is not None:
+            turn.service_cpu = after - before
+        if turn.report is not None:
+            seconds = scenario.phases.longest_warmup + scenario.phases.measure
+            for log in turn.report.operations:
+                rate = (log.tally.sent + turn.report.warmup_requests) / seconds
+                key = scenario.name, log.name
+                self._fastest[key] = max(rate, self._fastest.get(key, 0.0))
+        return turn
 
-    def _tapes(
-        self, scenario: Scenario, dataset: Dataset, seed: int, folder: Path
-    ) -> tuple[dict[str, str], dict[str, str]]:
+    def _tapes(self, scenario: Scenario, dataset: Dataset, seed: int, folder: Path) -> dict[str, str]:
         most: dict[str, int] = {}
         if isinstance(scenario.arrivals, ClosedArrivals):
             seconds = scenario.phases.longest_warmup + scenario.phases.measure
@@ -110,14 +126,42 @@ class Measuring:
                 for (block, operation), rate in self._fastest.items()
                 if block == scenario.name
             }
-        return write_tapes(scenario, dataset, seed, folder, most=most)
+        return write_tapes(scenario, dataset, seed, folder, most=most)[0]
 
 
-def block_of(side: Side, result: ScenarioResult, service_cpu: float | None) -> Block:
-    """What a scenario's result means as a block, with the doubts that spoil it.
+@dataclass
+class _Turn:
+    """One of a side's turns in a block.
+
+    Attributes:
+        report: None where it failed.
+        failure: how; empty when not.
+        steal: share of CPU time that the hypervisor took; None when unknown.
+        service_cpu: seconds that the service used; None when unknown.
+    """
+
+    report: LoadReport | None = None
+    failure: str = ""
+    steal: float | None = None
+    service_cpu: float | None = None
+
+    @property
+    def failed(self) -> str:
+        """How it failed, by the driver's word or the load process's; empty when it did not."""
+        return self.failure or (self.report.problem if self.report else "")
+
+
+def block_of(side: Side, scenario: Scenario, seed: int, turns: Sequence[_Turn]) -> Block:
+    """What a side's turns mean as one block, with the doubts that spoil it.
 
     A generator that lagged does not: where that made the figures, both sides' lag shows it, and the verdict looks.
     """
+    reports = [turn.report for turn in turns if turn.report is not None and turn.report.reported]
+    failure = next((failure for turn in turns if (failure := turn.failed)), "")
+    job = LoadJob(url="", scenario=scenario, seed=seed, tapes={})
+    result = result_of(job, {}, in_turns(reports) if reports else None, failure)
+    steal, used = [turn.steal for turn in turns], [turn.service_cpu for turn in turns]
+    result.generator.steal = None if None in steal else sum(filter(None, steal)) / len(steal)
     doubts = [one.reason for one in doubt.of_scenario(result)]
     doubts += [one.reason for log in result.operations for one in doubt.of_counts(result, log)]
     seconds = result.seconds
@@ -135,7 +179,7 @@ def block_of(side: Side, result: ScenarioResult, service_cpu: float | None) -> B
         rates={log.name: log.tally.ok / seconds for log in result.operations if seconds},
         errors={log.name: log.errors for log in result.operations if log.errors},
         steal=result.generator.steal,
-        service_cpu=service_cpu,
+        service_cpu=None if None in used else sum(filter(None, used)),
         drain=result.scenario.phases.drain,
         doubts=list(dict.fromkeys(doubts)),
     )

@@ -11,7 +11,7 @@ from typing import Protocol
 import psutil
 
 from harness.core.errors import LoadError, StackError
-from harness.core.gate import SIDES, Compared, Side
+from harness.core.gate import SIDES, Compared, Side, other
 from harness.core.record import Setting
 from harness.corpus import Corpus, Dataset, DatasetBuilder, GeneratedCorpus, NewMemory
 from harness.gate.sources import Say, Source
@@ -116,7 +116,7 @@ class Cloned:
     def begin_round(self, first: Side) -> None:
         """See `Services`."""
         self.stop()
-        for side in (first, *(one for one in SIDES if one != first)):
+        for side in (first, other(first)):
             url = self._databases.make(self._template)
             with _named(side):
                 service = self._sources[side].start(embedded.free_port(), url)
@@ -129,8 +129,7 @@ class Cloned:
     @contextlib.contextmanager
     def alone(self, side: Side) -> Iterator[None]:
         """The other side's processes stand still, so that nothing it has left to do falls into this one's block."""
-        other = next(one for one in SIDES if one != side)
-        held = processes_of(self._running[other][0].pid)
+        held = processes_of(self._running[other(side)][0].pid)
         _each(held, psutil.Process.suspend)
         try:
             yield

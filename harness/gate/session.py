@@ -46,7 +46,7 @@ class Gate:
         """
         record, rules = self.record, self.record.rules
         with LoadSeries(self._ledger.folder("series"), self._ledger.environment()) as series:
-            measuring = Measuring(record.blocks, rules.metrics, series, self._ledger, record.seed)
+            measuring = Measuring(record.blocks, rules, series, self._ledger, record.seed)
             for round_ in range(1, rounds(rules) + 1):
                 self._begin(measuring, round_)
                 if differences(record):

@@ -16,8 +16,6 @@ from harness.load.messages import Begin, Done, Measure, News, Order, Prepared, P
 from harness.load.pulse import BATCH
 from harness.load.worker import INTERRUPTED_DRAIN
 
-START_DELAY: Final = 0.3
-"""Seconds between the end of the preparations and the first planned request."""
 LEAD: Final = 0.1
 """Seconds by which workers are told of the measure phase before it begins."""
 REPORT_GRACE: Final = 45.0
@@ -44,13 +42,14 @@ class Conductor:
         phases: of its scenario.
         workers: how many there are.
         say: takes lines for the driver.
+        delay: seconds between the end of the preparations and the first planned request.
 
     Attributes:
         stopped: whether it was told to end early.
     """
 
-    def __init__(self, phases: Phases, workers: int, say: Callable[[Line], None]) -> None:
-        self._phases, self._workers, self._say = phases, workers, say
+    def __init__(self, phases: Phases, workers: int, say: Callable[[Line], None], delay: float) -> None:
+        self._phases, self._workers, self._say, self._delay = phases, workers, say, delay
         self._crew: Crew | None = None
         self.stopped = False
         self._problem = ""
@@ -84,8 +83,8 @@ class Conductor:
     def conduct(self, crew: Crew) -> LoadReport:
         """Lead a crew, which is prepared, through all phases."""
         self._crew = crew
-        crew.tell(Stop() if self.stopped else Begin(START_DELAY))
-        began = time.monotonic() + START_DELAY
+        crew.tell(Stop() if self.stopped else Begin(self._delay))
+        began = time.monotonic() + self._delay
         self._say(PhaseChange("warm-up"))
         found = self._warm_up(began)
         warmed = time.monotonic() + LEAD - began

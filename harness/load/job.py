@@ -32,6 +32,7 @@ class LoadJob(Struct):
         bind: where the master of several listens, HOST:PORT; empty for a free port of the loopback.
         join: whether the workers come by themselves, rather than being started here.
         patience: seconds to wait for those.
+        delay: seconds between the end of the preparations and the first planned request.
         keep_parts: whether the report has what each worker measured, too.
     """
 
@@ -44,6 +45,7 @@ class LoadJob(Struct):
     bind: str = ""
     join: bool = False
     patience: float = 300.0
+    delay: float = 0.3
     keep_parts: bool = False
 
 

@@ -45,7 +45,7 @@ _BREATH = 5.0
 
 def conduct(job: LoadJob, folder: Path) -> LoadReport:
     """Run a job, here or with a crew."""
-    conductor = Conductor(job.scenario.phases, job.workers, say)
+    conductor = Conductor(job.scenario.phases, job.workers, say, job.delay)
     with _attended(conductor), contextlib.ExitStack() as undo:
         if job.workers == 1 and not job.join:
             alone = Alone(job, conductor.hear)

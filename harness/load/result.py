@@ -1,6 +1,9 @@
 """From a load process's report to a scenario's result."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+
+import msgspec
 
 from harness.core.readings import GeneratorHealth
 from harness.core.record import ScenarioResult
@@ -45,3 +48,27 @@ def result_of(job: LoadJob, hashes: dict[str, str], report: LoadReport | None, f
             suspended=report.suspended,
         )
     return result
+
+
+def in_turns(reports: Sequence[LoadReport]) -> LoadReport:
+    """One report of jobs that one load process did one after the other.
+
+    Counts and lengths add up, histograms merge; what was steady and when it began is the first one's.
+    """
+    return msgspec.structs.replace(
+        reports[0],
+        operations=[merge_logs(list(logs)) for logs in zip(*(report.operations for report in reports), strict=True)],
+        seconds=sum(report.seconds for report in reports),
+        interrupted=any(report.interrupted for report in reports),
+        problem=next((report.problem for report in reports if report.problem), ""),
+        reported=min(report.reported for report in reports),
+        cpu=max(report.cpu for report in reports),
+        cpu_mean=max(report.cpu_mean for report in reports),
+        max_in_flight=max(report.max_in_flight for report in reports),
+        max_rss_mib=max(report.max_rss_mib for report in reports),
+        clock_shift=max((report.clock_shift for report in reports), key=abs),
+        suspended=sum(report.suspended for report in reports),
+        warmup_requests=sum(report.warmup_requests for report in reports),
+        samples=[],
+        parts=[],
+    )
