@@ -6,8 +6,8 @@ from typing import Final
 
 from harness.core.gate import Metric, MetricResult, Rules
 
-_WORSE: Final = {"latency": "slower", "rate": "lower", "cpu": "higher"}
-_BETTER: Final = {"latency": "faster", "rate": "higher", "cpu": "lower"}
+_WORSE: Final = {"latency": "slower", "rate": "lower", "cpu": "higher", "micro": "slower"}
+_BETTER: Final = {"latency": "faster", "rate": "higher", "cpu": "lower", "micro": "faster"}
 MOST_PAIRS: Final = 200
 """More are not worth recommending: a quieter machine is."""
 

@@ -39,10 +39,10 @@ _MET, _UNMET = 0.0, 0.999
 
 
 @pytest.fixture
-def ids(loaded: Sequence[NewMemory]) -> Iterator[tuple[UUID]]:
+def ids(store: Store) -> Iterator[tuple[UUID]]:
     """Ids of stored memories, in no order that a page cache could like."""
-    chosen = np.random.default_rng(0).permutation(len(loaded))
-    return itertools.cycle([(loaded[place].id,) for place in chosen])
+    stored = store.ids()
+    return itertools.cycle([(stored[place],) for place in np.random.default_rng(0).permutation(len(stored))])
 
 
 def _ranked(found: Found) -> bool:
