@@ -72,14 +72,14 @@ def waiver(metric: Metric) -> str:
 
 
 def amount(metric: Metric, value: float) -> str:
-    """A figure with its unit: "412 µs", "5.10 ms", "812/s"."""
+    """A figure with its unit: "412 µs", "5.10 ms", "0.218 µs", "812/s"."""
     if metric.unit == "1/s":
         return f"{value:,.0f}/s" if value >= 100 else f"{value:.3g}/s"
     for factor, unit in ((1e6, "s"), (1e3, "ms")):
         if value >= factor:
             size = value / factor
             return f"{size:,.{max(2 - int(math.log10(size)), 0)}f} {unit}"
-    return f"{value:.0f} µs"
+    return f"{value:.0f} µs" if value >= 100 else f"{value:.3g} µs"
 
 
 def _share(metric: Metric, ratio: float) -> float:

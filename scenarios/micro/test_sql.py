@@ -87,7 +87,9 @@ def test_search(timed: Rounds, store: Store, searches: Sequence[Search], kind: s
     index = _KEY_INDEX if filtered or kind == "text" else _BIT_INDEX
     with store.using(index):
         found = timed.awaited(store.searches.find, itertools.cycle(zip(queries)), rounds=100)
-    assert len(found.hits) == LIMIT
+    # Of those that a filter leaves, fewer may have words of the search; which search is the last depends on the rounds.
+    assert found.hits
+    assert len(found.hits) == LIMIT or filtered
     assert _ranked(found)
 
 
