@@ -46,6 +46,14 @@ def register(app: typer.Typer, stdout: Callable[[], Console], stderr: Callable[[
                 rich_help_panel=_SYSTEM,
             ),
         ] = False,
+        micro: Annotated[
+            bool,
+            typer.Option(
+                "--micro",
+                help="Compare the service's parts by their micro-benchmarks instead of the service.",
+                rich_help_panel=_SYSTEM,
+            ),
+        ] = False,
         base_url: Annotated[
             str | None, typer.Option(help="Base is the service at this URL.", rich_help_panel=_SYSTEM)
         ] = None,
@@ -99,6 +107,8 @@ def register(app: typer.Typer, stdout: Callable[[], Console], stderr: Callable[[
         found = load_rules(rules)
         if control and base is None:
             raise UsageError("--control is of --base", hint="give the same URL or command twice instead")
+        if micro and base is None:
+            raise UsageError("--micro is of --base: micro-benchmarks need the code", hint="give --base REV")
         from harness.cli.gating import GateOptions, Gating
         from harness.stack.checkout import resolved
         from harness.telemetry.provenance import provenance
@@ -113,11 +123,12 @@ def register(app: typer.Typer, stdout: Callable[[], Console], stderr: Callable[[
             provenance=provenance(["membench", *sys.argv[1:]]),
             seed=int(now.timestamp()) % 1_000_000 if seed is None else seed,
             rules=found,
-            blocks={name: load_scenario(rules.parent / f"{name}.toml") for name in found.block_names},
+            blocks={name: load_scenario(rules.parent / f"{name}.toml") for name in found.block_names if not micro},
         )
         options = GateOptions(
             base=base,
             control=control,
+            micro=micro,
             urls=urls,
             commands=commands,
             postgres=checked_postgres(postgres),

@@ -10,12 +10,14 @@ from typing import Final
 
 from rich.console import Console
 
+import scenarios
 from harness.cli.display import Display
 from harness.cli.interrupt import Interrupts
 from harness.core import gate as records
 from harness.core.errors import MembenchError, UsageError
 from harness.core.gate import SIDES, GateRecord, GateVerdict, Side, Waiver
 from harness.core.record import Status
+from harness.gate.micro import PREFIX, MicroGate
 from harness.gate.services import Cloned, Given, Services, corpus_of
 from harness.gate.session import Gate
 from harness.gate.sources import Command, Revision, Source
@@ -37,6 +39,7 @@ class GateOptions:
     Attributes:
         base: revision that the working tree is compared with.
         control: whether base is measured against itself instead.
+        micro: whether the service's parts are measured instead of the service; of `base` only.
         urls: of services that are there already.
         commands: that start the services.
         postgres: auto, container, embedded, or a URL.
@@ -46,6 +49,7 @@ class GateOptions:
 
     base: str | None
     control: bool
+    micro: bool
     urls: dict[Side, str] | None
     commands: dict[Side, str] | None
     postgres: str
@@ -111,9 +115,26 @@ class Gating:
             records.save(record, self._folder)
             display.step(progress_line(record))
 
+        options = self._options
+        # One file holds the waivers of both kinds of gate.
+        waivers = [waiver for waiver in options.waivers if waiver.metric.startswith(PREFIX) == options.micro]
         clear_leftovers(display.step)
+        if options.micro:
+            with Server(options.postgres, say=display.step) as server:
+                record.settings = server.postgres.settings
+                MicroGate(
+                    record,
+                    self._revisions(server.ledger, display),
+                    server.admin_url,
+                    server.ledger,
+                    waivers,
+                    display.step,
+                    paired,
+                    instrument=scenarios.FOLDER.parent,
+                ).run()
+            return
         with self._services(display) as (services, ledger):
-            Gate(record, services, ledger, self._options.waivers, display.step, paired).run()
+            Gate(record, services, ledger, waivers, display.step, paired).run()
             display.step("taking the services down")
 
     @contextlib.contextmanager
@@ -138,6 +159,10 @@ class Gating:
         options = self._options
         if options.commands is not None:
             return {side: Command(text, ledger) for side, text in options.commands.items()}
+        return dict(self._revisions(ledger, display))
+
+    def _revisions(self, ledger: Ledger, display: Display) -> dict[Side, Revision]:
+        options = self._options
         assert options.base is not None  # the options were checked
         base = Revision(options.base, Checkout.of(options.base, ledger, display.step), ledger)
         if options.control:

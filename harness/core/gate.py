@@ -66,10 +66,11 @@ class Metric(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         name: as it appears in output and in waivers: "search P99".
         block: the scenario whose blocks it is taken from.
-        kind: a percentile of an operation's latency; the operation's achieved rate; or the service's CPU time per
-            answered request of the block, which only a service on this machine has.
-        operation: whose; empty for "cpu".
-        percentile: of a latency.
+        kind: a percentile of an operation's latency; the operation's achieved rate; the service's CPU time per
+            answered request of the block, which only a service on this machine has; or a percentile of what a
+            micro-benchmark's rounds took, which is not taken from blocks.
+        operation: whose; empty for "cpu"; "group/name" of a micro-benchmark.
+        percentile: of a latency or a micro-benchmark.
         clock: of a latency.
         gated: whether a regression of it fails; the others only advise.
         least: ratio of head to base (by which it is worse) below which a change does not matter. Also the ratio that
@@ -79,7 +80,7 @@ class Metric(Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     block: str
-    kind: Literal["latency", "rate", "cpu"]
+    kind: Literal["latency", "rate", "cpu", "micro"]
     operation: str = ""
     percentile: Annotated[float, Meta(gt=0, lt=100)] = 50
     clock: Literal["response", "service", "server"] = "response"
@@ -237,7 +238,7 @@ class Block(Struct):
         if metric.kind == "cpu":
             answered = sum(tally.ok + tally.error for tally in self.tallies.values())
             return self.service_cpu * 1e6 / answered if self.service_cpu and answered else None
-        if metric.operation not in self.tallies:
+        if metric.kind == "micro" or metric.operation not in self.tallies:
             return None
         histogram, unknown = self.histogram(metric.operation, metric.clock), self.unanswered(metric.operation)
         if not histogram.count and not unknown:

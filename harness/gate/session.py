@@ -1,9 +1,9 @@
 """One gate, from the services coming up to the verdict."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 
-from harness.core.gate import GateRecord, Rules, Waiver
+from harness.core.gate import GateRecord, Pair, Rules, Waiver
 from harness.gate.measuring import Measuring
 from harness.gate.services import Services
 from harness.gate.sources import Say
@@ -36,7 +36,6 @@ class Gate:
     ) -> None:
         self.record, self._services, self._ledger = record, services, ledger
         self._waivers, self._say, self._paired = waivers, say, paired
-        self._today = date.today()
 
     def run(self) -> None:
         """Measure. Whatever ends it early stands in the record.
@@ -44,24 +43,20 @@ class Gate:
         Raises:
             KeyboardInterrupt: by the user.
         """
-        record, rules = self.record, self.record.rules
+        record = self.record
         with LoadSeries(self._ledger.folder("series"), self._ledger.environment()) as series:
-            measuring = Measuring(record.blocks, rules, series, self._ledger, record.seed)
-            for round_ in range(1, rounds(rules) + 1):
-                self._begin(measuring, round_)
-                if differences(record):
-                    break
-                measuring.warm(self._services, round_)
-                for _ in range(rules.round_pairs):
-                    record.pairs.append(measuring.pair(self._services, len(record.pairs) + 1, round_))
-                    over = decide(record, self._waivers, self._today)
-                    self._paired()
-                    if over:
-                        return
-                    if differences(record) or errors_of(record):
-                        cut_short(record)  # nothing that is still to come would change that
-                        return
-        cut_short(record)
+            measuring = Measuring(record.blocks, record.rules, series, self._ledger, record.seed)
+            judge(record, self._pairs(measuring), self._waivers, self._paired)
+
+    def _pairs(self, measuring: Measuring) -> Iterator[Pair]:
+        record, rules = self.record, self.record.rules
+        for round_ in range(1, rounds(rules) + 1):
+            self._begin(measuring, round_)
+            if differences(record):
+                return
+            measuring.warm(self._services, round_)
+            for _ in range(rules.round_pairs):
+                yield measuring.pair(self._services, len(record.pairs) + 1, round_)
 
     def _begin(self, measuring: Measuring, round_: int) -> None:
         """Both services anew."""
@@ -70,6 +65,27 @@ class Gate:
         self._services.begin_round(first)
         self.record.sides = dict(self._services.compared)
         self.record.settings, self.record.memories = self._services.settings, self._services.memories
+
+
+def judge(record: GateRecord, pairs: Iterable[Pair], waivers: Sequence[Waiver], paired: Callable[[], None]) -> None:
+    """Take pairs, one after the other, until the verdict is reached.
+
+    Args:
+        record: to fill.
+        pairs: measured as they are asked for.
+        waivers: regressions that are accepted.
+        paired: called after each.
+    """
+    today = date.today()
+    for pair in pairs:
+        record.pairs.append(pair)
+        over = decide(record, waivers, today)
+        paired()
+        if over:
+            return
+        if differences(record) or errors_of(record):
+            break  # nothing that is still to come would change that
+    cut_short(record)
 
 
 def rounds(rules: Rules) -> int:

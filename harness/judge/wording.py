@@ -6,8 +6,8 @@ from typing import Final
 
 from harness.core.gate import Metric, MetricResult, Rules
 
-_WORSE: Final = {"latency": "slower", "rate": "lower", "cpu": "higher"}
-_BETTER: Final = {"latency": "faster", "rate": "higher", "cpu": "lower"}
+_WORSE: Final = {"latency": "slower", "rate": "lower", "cpu": "higher", "micro": "slower"}
+_BETTER: Final = {"latency": "faster", "rate": "higher", "cpu": "lower", "micro": "faster"}
 MOST_PAIRS: Final = 200
 """More are not worth recommending: a quieter machine is."""
 
@@ -72,14 +72,14 @@ def waiver(metric: Metric) -> str:
 
 
 def amount(metric: Metric, value: float) -> str:
-    """A figure with its unit: "412 µs", "5.10 ms", "812/s"."""
+    """A figure with its unit: "412 µs", "5.10 ms", "0.218 µs", "812/s"."""
     if metric.unit == "1/s":
         return f"{value:,.0f}/s" if value >= 100 else f"{value:.3g}/s"
     for factor, unit in ((1e6, "s"), (1e3, "ms")):
         if value >= factor:
             size = value / factor
             return f"{size:,.{max(2 - int(math.log10(size)), 0)}f} {unit}"
-    return f"{value:.0f} µs"
+    return f"{value:.0f} µs" if value >= 100 else f"{value:.3g} µs"
 
 
 def _share(metric: Metric, ratio: float) -> float:

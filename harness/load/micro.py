@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -15,26 +16,57 @@ from harness.core.record import MicroResult
 
 TIMEOUT = 300.0
 DATABASE_VARIABLE = "MEMBENCH_DATABASE_URL"
+TEMPLATE_VARIABLE = "MEMBENCH_MICRO_TEMPLATE"
+ROUNDS_VARIABLE = "MEMBENCH_MICRO_ROUNDS"
 
 
-def run(suite: Path, database_url: str | None, folder: Path, environment: Mapping[str, str]) -> list[MicroResult]:
+def run(
+    suite: Path,
+    database_url: str | None,
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    python: str = sys.executable,
+    template: str | None = None,
+    rounds: Mapping[str, int] = MappingProxyType({}),
+) -> list[MicroResult]:
     """Run a folder of benchmarks in a process of their own.
 
     Args:
         suite: the folder.
         database_url: a PostgreSQL server for those that need one; they are skipped without it.
         folder: an empty one for the results.
-        environment: of the process.
+        environment: of the process; what is timed is what its PYTHONPATH has, or else the interpreter.
+        python: the interpreter.
+        template: URL of a database on that server to clone instead of filling one; the first run fills it.
+        rounds: the most that a benchmark is to do, by "group/name"; "*" for those that are not named.
 
     Raises:
         LoadError: a benchmark failed, or none ran.
     """
     results = folder / "results.json"
-    variables = {key: value for key, value in environment.items() if key != DATABASE_VARIABLE}
+    ours = {DATABASE_VARIABLE, TEMPLATE_VARIABLE, ROUNDS_VARIABLE}
+    variables = {key: value for key, value in environment.items() if key not in ours}
+    # Locust brings a plugin of its own, which patches the standard library; others cost seconds to load.
+    variables["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    if template:
+        variables[TEMPLATE_VARIABLE] = template
+    if rounds:
+        variables[ROUNDS_VARIABLE] = msgspec.json.encode(dict(rounds)).decode()
     if database_url:
         variables[DATABASE_VARIABLE] = database_url
     process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", str(suite), "-q", "--benchmark-only", "--benchmark-disable-gc"]
+        [
+            python,
+            "-m",
+            "pytest",
+            "-p",
+            "pytest_benchmark.plugin",
+            str(suite),
+            "-q",
+            "--benchmark-only",
+            "--benchmark-disable-gc",
+        ]
         + [f"--benchmark-json={results}", f"--rootdir={folder}", "-p", "no:cacheprovider", "--import-mode=importlib"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

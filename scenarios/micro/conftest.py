@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 import pytest
@@ -19,6 +20,9 @@ from scenarios.micro.rounds import Rounds
 from scenarios.micro.store import Store, temporary
 
 VARIABLE: Final = "MEMBENCH_DATABASE_URL"
+TEMPLATE: Final = "MEMBENCH_MICRO_TEMPLATE"
+"""The environment variable with the URL of a database on that server to clone instead of filling one each time. The
+first to find it empty fills it."""
 ROWS: Final = 2_000
 _FRESH: Final = 1_200
 _SEARCHES: Final = 512
@@ -66,30 +70,19 @@ def server() -> str:
 
 
 @pytest.fixture(scope="session")
-def corpus(server: str, embedder: Embedder) -> list[NewMemory]:
-    """The memories to load, then those to create; only where there is a server for them."""
-    return material.records(embedder, ROWS + _FRESH)
-
-
-@pytest.fixture(scope="session")
-def loaded(corpus: Sequence[NewMemory]) -> Sequence[NewMemory]:
-    """The memories in the database."""
-    return corpus[:ROWS]
-
-
-@pytest.fixture(scope="session")
-def fresh(corpus: Sequence[NewMemory]) -> Iterator[NewMemory]:
+def fresh(server: str, embedder: Embedder) -> Iterator[NewMemory]:
     """Memories that are not in the database yet; each benchmark takes as many as it creates."""
-    return iter(corpus[ROWS:])
+    return iter(material.records(embedder, _FRESH, start=ROWS))
 
 
 @pytest.fixture(scope="session")
-def store(server: str, loaded: Sequence[NewMemory], loop: asyncio.AbstractEventLoop) -> Iterator[Store]:
+def store(server: str, embedder: Embedder, loop: asyncio.AbstractEventLoop) -> Iterator[Store]:
     """The filled database, for the session."""
     # Who ends this by SIGTERM wants it over, not the database left behind.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with temporary(server, loaded, loop) as store:
+        rows = functools.partial(material.records, embedder, ROWS)
+        with temporary(server, rows, loop, os.environ.get(TEMPLATE)) as store:
             yield store
     finally:
         signal.signal(signal.SIGTERM, before)

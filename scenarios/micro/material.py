@@ -36,17 +36,17 @@ def bodies(count: int) -> list[bytes]:
     return [msgspec.json.encode(memory) for batch in corpus.batches(_BATCH) for memory in batch]
 
 
-def records(embedder: Embedder, count: int) -> list[NewMemory]:
-    """Memories with embeddings, ready to store.
+def records(embedder: Embedder, count: int, *, start: int = 0) -> list[NewMemory]:
+    """Memories with embeddings, ready to store; those of another `start` are others.
 
     All are in the working tier: the guide's index covers no other, and each index is to hold the same rows.
     """
     creates = Creates(embedder.dimension)
-    plain = [creates.record(body) for body in bodies(count)]
+    plain = [creates.record(body) for body in bodies(start + count)[start:]]
     vectors = (
         vector
-        for start in range(0, count, _BATCH)
-        for vector in embedder.embed([record.content for record in plain[start : start + _BATCH]])
+        for first in range(0, count, _BATCH)
+        for vector in embedder.embed([record.content for record in plain[first : first + _BATCH]])
     )
     return [
         msgspec.structs.replace(record, tier=Tier.WORKING, embedding=vector, terms=terms_of(record.content))

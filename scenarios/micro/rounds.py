@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final, TypeVar
 
@@ -12,6 +14,16 @@ T = TypeVar("T")
 
 ROUNDS: Final = 1_000
 """Rounds where nothing else is said: as many as a P99 needs. What takes more than a millisecond may do with fewer."""
+
+VARIABLE: Final = "MEMBENCH_MICRO_ROUNDS"
+"""The environment variable with the most rounds that benchmarks are to do: JSON, by "group/name", "*" for the rest.
+Who compares many runs needs none of them to be long, but all of one length."""
+
+
+def _most(benchmark: BenchmarkFixture) -> int:
+    most = json.loads(os.environ.get(VARIABLE, "{}"))
+    name = f"{benchmark.group}/{benchmark.name.removeprefix('test_')}"
+    return int(most.get(name, most.get("*", ROUNDS)))
 
 
 def _warmup(rounds: int) -> int:
@@ -29,7 +41,7 @@ class Rounds:
 
     def __init__(self, benchmark: BenchmarkFixture, loop: asyncio.AbstractEventLoop) -> None:
         self._benchmark: Any = benchmark
-        self._loop = loop
+        self._loop, self._most = loop, _most(benchmark)
 
     def fixed(self, function: Callable[..., T], *values: Any, rounds: int = ROUNDS, iterations: int = 1) -> T:
         """Times a function that is always called alike.
@@ -43,6 +55,7 @@ class Rounds:
         Returns:
             The result of the last call.
         """
+        rounds = min(rounds, self._most)
         result: T = self._benchmark.pedantic(
             function, values, rounds=rounds, iterations=iterations, warmup_rounds=_warmup(rounds)
         )
@@ -54,7 +67,7 @@ class Rounds:
         Returns:
             The result of the last call.
         """
-        supply = iter(arguments)
+        supply, rounds = iter(arguments), min(rounds, self._most)
         result: T = self._benchmark.pedantic(
             function, setup=lambda: (next(supply), {}), rounds=rounds, warmup_rounds=_warmup(rounds)
         )

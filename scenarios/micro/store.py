@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import asyncpg
 from pgvector import Vector
@@ -52,6 +53,11 @@ class Store:
         rows = await self.database.fetch(sql, *values)
         return rows[0] if rows else None
 
+    def ids(self) -> list[UUID]:
+        """Of the memories that are stored."""
+        rows = self._run(self.database.fetch("SELECT id FROM memories ORDER BY id"))
+        return [row["id"] for row in rows]
+
     @contextlib.contextmanager
     def using(self, index: str | None) -> Iterator[None]:
         """Asserts that an index is used inside; what is named after it would time something else without."""
@@ -77,33 +83,52 @@ class Store:
 
 
 @contextlib.contextmanager
-def temporary(server: str, rows: Sequence[NewMemory], loop: asyncio.AbstractEventLoop) -> Iterator[Store]:
+def temporary(
+    server: str, rows: Callable[[], Sequence[NewMemory]], loop: asyncio.AbstractEventLoop, template: str | None = None
+) -> Iterator[Store]:
     """A database that holds the rows twice, in the service's table and in the guide's.
 
     Not asynchronous itself: what interrupts the loop must find its way to the end of this, which drops the database.
 
     Args:
         server: PostgreSQL URL whose role may create databases.
-        rows: to load.
+        rows: makes what is to be loaded.
         loop: to work on.
+        template: URL of a database on the server to clone, which is filled first if it is empty.
     """
     run = loop.run_until_complete
     name = f"membench_micro_{secrets.token_hex(4)}"
     url = urlsplit(server)._replace(path=f"/{name}").geturl()
     try:
-        run(_administer(server, f"CREATE DATABASE {name}"))
-        run(migrate(url, DIMENSION))
-        database = Database(Settings(database=url, pool_min=1, pool_max=1, acquire_timeout=10))
-        try:
-            run(database.open())
-            store = Store(database, loop)
-            run(_fill(store, rows))
+        if template and not run(_tables(template)):
+            _prepare(template, rows, loop)
+        clone = f' TEMPLATE "{urlsplit(template).path[1:]}"' if template else ""
+        run(_administer(server, f"CREATE DATABASE {name}{clone}"))
+        if not template:
+            _prepare(url, rows, loop)
+        with _opened(url, loop) as store:
             yield store
-        finally:
-            run(database.close())
     finally:
         # By force: whatever went wrong may have left a session in it.
         run(_administer(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+
+
+@contextlib.contextmanager
+def _opened(url: str, loop: asyncio.AbstractEventLoop) -> Iterator[Store]:
+    database = Database(Settings(database=url, pool_min=1, pool_max=1, acquire_timeout=10))
+    try:
+        loop.run_until_complete(database.open())
+        loop.run_until_complete(_know_vectors(database))
+        yield Store(database, loop)
+    finally:
+        loop.run_until_complete(database.close())
+
+
+def _prepare(url: str, rows: Callable[[], Sequence[NewMemory]], loop: asyncio.AbstractEventLoop) -> None:
+    """Tables, rows and indexes for an empty database."""
+    loop.run_until_complete(migrate(url, DIMENSION))
+    with _opened(url, loop) as store:
+        loop.run_until_complete(_fill(store, rows()))
 
 
 async def _administer(server: str, sql: str) -> None:
@@ -114,8 +139,16 @@ async def _administer(server: str, sql: str) -> None:
         await connection.close()
 
 
-async def _fill(store: Store, rows: Sequence[NewMemory]) -> None:
-    async with store.database.connection() as connection:
+async def _tables(url: str) -> int:
+    connection = await asyncpg.connect(url, timeout=10)
+    try:
+        return int(await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"))
+    finally:
+        await connection.close()
+
+
+async def _know_vectors(database: Database) -> None:
+    async with database.connection() as connection:
         # pgvector's own registration would replace the service's codec of halfvec too.
         await connection.set_type_codec(
             "vector",
@@ -123,6 +156,10 @@ async def _fill(store: Store, rows: Sequence[NewMemory]) -> None:
             decoder=Vector.from_binary,
             format="binary",
         )
+
+
+async def _fill(store: Store, rows: Sequence[NewMemory]) -> None:
+    async with store.database.connection() as connection:
         # A vacuum in the middle would be in the figures of some runs and not of others.
         await connection.execute("ALTER TABLE memories SET (autovacuum_enabled = off)")
     for start in range(0, len(rows), _GROUP):

@@ -39,10 +39,10 @@ _MET, _UNMET = 0.0, 0.999
 
 
 @pytest.fixture
-def ids(loaded: Sequence[NewMemory]) -> Iterator[tuple[UUID]]:
+def ids(store: Store) -> Iterator[tuple[UUID]]:
     """Ids of stored memories, in no order that a page cache could like."""
-    chosen = np.random.default_rng(0).permutation(len(loaded))
-    return itertools.cycle([(loaded[place].id,) for place in chosen])
+    stored = store.ids()
+    return itertools.cycle([(stored[place],) for place in np.random.default_rng(0).permutation(len(stored))])
 
 
 def _ranked(found: Found) -> bool:
@@ -87,7 +87,9 @@ def test_search(timed: Rounds, store: Store, searches: Sequence[Search], kind: s
     index = _KEY_INDEX if filtered or kind == "text" else _BIT_INDEX
     with store.using(index):
         found = timed.awaited(store.searches.find, itertools.cycle(zip(queries)), rounds=100)
-    assert len(found.hits) == LIMIT
+    # Of those that a filter leaves, fewer may have words of the search; which search is the last depends on the rounds.
+    assert found.hits
+    assert len(found.hits) == LIMIT or filtered
     assert _ranked(found)
 
 

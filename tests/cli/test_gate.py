@@ -104,6 +104,7 @@ def test_a_change_that_slows_searches_is_found_and_nothing_else_accused(membench
     [
         ((), "in one way"),
         (("--base-url", "http://127.0.0.1:1"), "give both URLs"),
+        (("--base-url", "http://a", "--head-url", "http://b", "--micro"), "--micro is of --base"),
         (("--base", "HEAD", "--rules", "nowhere.toml"), "cannot read nowhere.toml"),
         (("--base", "HEAD"), "no revisions to compare with"),
     ],

@@ -222,7 +222,11 @@ def rule_rows(record: GateRecord) -> list[tuple[str, str]]:
         ("Looks", looks),
         ("NO REGRESSION needs", f"an upper bound below {percent(rules.bound)} worse"),
         ("Ends early without a regression", f"where all upper bounds lie below {percent(rules.clear)} worse"),
-        ("Services start anew", f"every {rules.round_pairs} pairs, on databases cloned anew"),
+        *(
+            [("Services start anew", f"every {rules.round_pairs} pairs, on databases cloned anew")]
+            if record.blocks
+            else []
+        ),
         ("Spare pairs", f"{share(rules.spare)}, for spoilt ones"),
         *((f"{clean(metric.name)}{'' if metric.gated else ' (advises)'}", _rule(metric)) for metric in rules.metrics),
     ]
@@ -234,6 +238,7 @@ def _rule(metric: Metric) -> str:
         "latency": f"P{metric.percentile:g} of {metric.operation}, {metric.clock} clock",
         "rate": f"answers of {metric.operation} a second",
         "cpu": "the service's CPU time per request",
+        "micro": f"P{metric.percentile:g} of {metric.operation}'s rounds",
     }[metric.kind]
     return clean(f"{what}, in {metric.block}; matters from {percent(metric.least)} worse{floor}")
 
