@@ -13,11 +13,12 @@ import scenarios
 from harness.cli import folders
 from harness.cli.options import DEFAULT_MEMORIES, RUNS, checked_postgres, checked_url
 from harness.core.errors import Exit, UsageError
-from harness.core.gate import GateRecord, Side, exit_status, load_rules, load_waivers
+from harness.core.gate import GateRecord, Rules, Side, exit_status, load_rules, load_waivers
 from harness.core.scenario import load_scenario
 
 WAIVERS: Final = Path("waivers.toml")
 _SYSTEM: Final = "What is compared"
+_CALIBRATION: Final = "Calibration"
 
 
 def register(app: typer.Typer, stdout: Callable[[], Console], stderr: Callable[[], Console]) -> None:
@@ -54,6 +55,26 @@ def register(app: typer.Typer, stdout: Callable[[], Console], stderr: Callable[[
                 rich_help_panel=_SYSTEM,
             ),
         ] = False,
+        calibrate: Annotated[
+            bool,
+            typer.Option(
+                "--calibrate",
+                help="Measure how often a gate errs on this machine: false alarms, and slowdowns of 5 to 50% found.",
+                rich_help_panel=_CALIBRATION,
+            ),
+        ] = False,
+        pairs: Annotated[
+            int, typer.Option(min=0, help="Of each slowdown; 0 with --from.", rich_help_panel=_CALIBRATION)
+        ] = 24,
+        from_: Annotated[
+            list[Path] | None,
+            typer.Option(
+                "--from",
+                metavar="GATE",
+                help="Draw from this gate's pairs too; one with --control. Repeatable.",
+                rich_help_panel=_CALIBRATION,
+            ),
+        ] = None,
         base_url: Annotated[
             str | None, typer.Option(help="Base is the service at this URL.", rich_help_panel=_SYSTEM)
         ] = None,
@@ -99,7 +120,10 @@ def register(app: typer.Typer, stdout: Callable[[], Console], stderr: Callable[[
         """
         urls = _both("URLs", checked_url(base_url), checked_url(head_url))
         commands = _both("commands", base_command, head_command)
-        if [base is not None, urls is not None, commands is not None].count(True) != 1:
+        given = [base is not None, urls is not None, commands is not None].count(True)
+        if calibrate and (given or micro or control):
+            raise UsageError("--calibrate measures the working tree against itself: nothing else is compared")
+        if not calibrate and given != 1:
             raise UsageError(
                 "say what head is compared with, in one way",
                 hint="--base REV, or --base-url and --head-url, or --base-command and --head-command",
@@ -109,6 +133,10 @@ def register(app: typer.Typer, stdout: Callable[[], Console], stderr: Callable[[
             raise UsageError("--control is of --base", hint="give the same URL or command twice instead")
         if micro and base is None:
             raise UsageError("--micro is of --base: micro-benchmarks need the code", hint="give --base REV")
+        if calibrate:
+            chosen = checked_postgres(postgres)
+            whole = _calibrate(rules, found, pairs, from_ or [], chosen, memories, seed, out, (stdout(), stderr()))
+            raise typer.Exit(Exit.OK if whole else Exit.INTERRUPTED)
         from harness.cli.gating import GateOptions, Gating
         from harness.stack.checkout import resolved
         from harness.telemetry.provenance import provenance
@@ -140,6 +168,39 @@ def register(app: typer.Typer, stdout: Callable[[], Console], stderr: Callable[[
         interrupted = record.status == "interrupted"
         status = exit_status(record.verdict, inconclusive_fails=inconclusive_is == "fail")
         raise typer.Exit(Exit.INTERRUPTED if interrupted else status)
+
+
+def _calibrate(
+    path: Path,
+    rules: Rules,
+    pairs: int,
+    gates: list[Path],
+    postgres: str,
+    memories: int,
+    seed: int | None,
+    out: Path | None,
+    consoles: tuple[Console, Console],
+) -> bool:
+    """Calibrate; whether it came to its end."""
+    from harness.cli.calibrating import CalibrationOptions, CalibrationRun
+    from harness.core.calibration import CalibrationRecord
+    from harness.telemetry.provenance import provenance
+
+    if not pairs and not gates:
+        raise UsageError("nothing to draw from", hint="--pairs, or --from with a gate's folder, or both")
+    now = datetime.now(UTC)
+    folder = out or RUNS / f"{now:%Y%m%d-%H%M%S}-calibration"
+    record = CalibrationRecord(
+        id=folder.name,
+        created_at=now.isoformat(timespec="seconds"),
+        provenance=provenance(["membench", *sys.argv[1:]]),
+        seed=int(now.timestamp()) % 1_000_000 if seed is None else seed,
+        rules=rules,
+        memories=memories,
+    )
+    blocks = {name: load_scenario(path.parent / f"{name}.toml") for name in rules.block_names}
+    folders.prepare(folder)
+    return CalibrationRun(record, blocks, CalibrationOptions(pairs, tuple(gates), postgres), folder, *consoles).run()
 
 
 def _both(what: str, base: str | None, head: str | None) -> dict[Side, str] | None:

@@ -28,7 +28,7 @@ from harness.stack.checkout import Checkout
 from harness.stack.ledger import Ledger
 from harness.stack.stack import Server, clear_leftovers
 
-_DATA_SEED: Final = 1
+DATA_SEED: Final = 1
 """Of the memories: always the same, so that gates of different seeds stand on the same ground."""
 
 
@@ -140,7 +140,7 @@ class Gating:
     @contextlib.contextmanager
     def _services(self, display: Display) -> Iterator[tuple[Services, Ledger]]:
         options = self._options
-        corpus = corpus_of(options.memories, _DATA_SEED, datetime.now(UTC))
+        corpus = corpus_of(options.memories, DATA_SEED, datetime.now(UTC))
         if options.urls is not None:
             with Ledger() as ledger:
                 yield Given(options.urls, corpus, display.step), ledger
