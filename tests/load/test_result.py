@@ -8,7 +8,7 @@ from harness.load.job import LoadReport
 from harness.load.result import in_turns
 
 
-def report(latencies: list[int], **fields: object) -> LoadReport:
+def report(latencies: list[int], problem: str = "", clock_shift: float = 0.0) -> LoadReport:
     histogram = Histogram()
     for latency in latencies:
         histogram.record(latency)
@@ -19,7 +19,7 @@ def report(latencies: list[int], **fields: object) -> LoadReport:
         {},
         [Interval(0, count, 0, {"response": histogram.encode()})],
     )
-    return LoadReport([log], "", 1.5, False, "", 0.2, 0.1, 3, 80.0, **fields)  # type: ignore[arg-type]
+    return LoadReport([log], "", 1.5, False, problem, 0.2, 0.1, 3, 80.0, clock_shift=clock_shift)
 
 
 def test_turns_are_one_report_whose_histograms_are_merged_and_lengths_added() -> None:

@@ -223,7 +223,10 @@ def rule_rows(record: GateRecord) -> list[tuple[str, str]]:
         ("NO REGRESSION needs", f"an upper bound below {percent(rules.bound)} worse"),
         ("Ends early without a regression", f"where all upper bounds lie below {percent(rules.clear)} worse"),
         *(
-            [("Services start anew", f"every {rules.round_pairs} pairs, on databases cloned anew")]
+            [
+                ("Turns", f"of about {rules.turn:g} s"),
+                ("Services start anew", f"every {rules.round_pairs} pairs, on databases cloned anew"),
+            ]
             if record.blocks
             else []
         ),
