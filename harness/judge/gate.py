@@ -1,5 +1,6 @@
 """The verdict of a gate, at each look."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
@@ -67,16 +68,23 @@ def decide(record: GateRecord, waiving: Sequence[Waiver], today: date) -> bool:
 def cut_short(record: GateRecord) -> None:
     """Give its verdict to a gate that ended before it was decided: no pair is left, or somebody ended it.
 
-    What made it end may have to do with what was seen, and so nothing is tested: it is INCONCLUSIVE, or INVALID where
-    nothing was measured or the sides cannot be compared.
+    What made it end may have to do with what was seen, and so nothing is tested: it is INCONCLUSIVE; or INVALID where
+    nothing was measured, the sides cannot be compared, or so many pairs were spoilt that too few were left.
     """
     record.metrics = metric.so_far(record)
     _note(record, sides.remarks(record))
     if spoilt := _spoilt(record):
         _spoil(record, spoilt)
         return
+    pairs, doubts = record.rules.looks[-1].pairs, Counter(doubt for pair in record.pairs for doubt in pair.doubts)
+    lost = len(record.pairs) - len(record.counted)
+    if len(record.pairs) >= pairs and lost:
+        reason = (
+            f"too many pairs were in doubt: {lost} of {len(record.pairs)}, most since {doubts.most_common(1)[0][0]}"
+        )
+        _spoil(record, [(reason, "repeat it on a quieter machine, or one whose processors are not shared")])
+        return
     record.verdict = GateVerdict.INCONCLUSIVE
-    pairs = record.rules.looks[-1].pairs
     record.reasons = [f"it ended undecided: {len(record.counted)} of {pairs} pairs count"]
     record.hints = ["let it come to its end, on a machine quiet enough for pairs to count"]
 

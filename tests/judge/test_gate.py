@@ -209,6 +209,15 @@ def test_a_gate_cut_short_decides_nothing() -> None:
     assert judged.reasons == ["it ended undecided: 17 of 24 pairs count"]
 
 
+def test_a_gate_whose_pairs_were_spoilt_is_invalid_and_says_by_what() -> None:
+    judged = record(gates.measured(30, LATENCY))
+    for pair in judged.pairs[:9]:
+        pair.blocks[0].doubts = ["the hypervisor took 15% of the CPU time"]
+    cut_short(judged)
+    assert judged.verdict == GateVerdict.INVALID
+    assert judged.reasons[0].startswith("too many pairs were in doubt: 9 of 30, most since base, mix: the hypervisor")
+
+
 LATENCY = (Metric("search P50", "mix", "latency", "search", gated=True),)
 ONE_LOOK = rules(LATENCY, (Look(8, 0.05),))
 
