@@ -125,9 +125,7 @@ class CalibrationRun:
                 cloned.prepare()
                 with LoadSeries(server.ledger.folder("series"), server.ledger.environment()) as series:
                     measuring = Measuring(self._blocks, record.rules, series, server.ledger, record.seed)
-                    calibrating = Calibrating(
-                        self._blocks, record.rules, cloned, measuring, dial, record.seed, display.step
-                    )
+                    calibrating = Calibrating(cloned, measuring, dial, record.seed, display.step)
 
                     def measured(number: int) -> None:
                         record.arms = [

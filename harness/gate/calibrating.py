@@ -2,14 +2,13 @@
 
 import os
 import random
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from harness.core.calibration import Arm
-from harness.core.gate import Pair, Rules
-from harness.core.scenario import Scenario
-from harness.gate.measuring import SEEDS, Contender, Measuring
+from harness.gate.measuring import Measuring
 from harness.gate.services import Services
 from harness.gate.sources import Say
 
@@ -17,16 +16,16 @@ ALIKE: Final = 1.0
 FACTORS: Final = (ALIKE, 1.05, 1.1, 1.2, 1.5)
 """By which searches are slowed down."""
 FAULT: Final = "slow_search"
+NOTICED: Final = 0.1
+"""Seconds after which the service has read its factor anew; it looks every 50 ms."""
 ROUND: Final = 4
 """Numbers after which the services start anew. Gates are drawn anew by whole rounds, so there should be several."""
 
 
 class Calibrating:
-    """Measures base, and head under every factor, all in turns.
+    """Measures pairs as a gate does, with head under every factor by turns.
 
     Args:
-        blocks: the load of each kind of block, by name.
-        rules: of the gate whose rates are wanted.
         services: base as it is, and head with a fault that `dial` sets.
         measuring: of the blocks.
         dial: the file that head reads its factor from.
@@ -39,16 +38,13 @@ class Calibrating:
 
     def __init__(
         self,
-        blocks: Mapping[str, Scenario],
-        rules: Rules,
         services: Services,
         measuring: Measuring,
         dial: Path,
         seed: int,
         say: Say,
     ) -> None:
-        self._blocks, self._rules, self._services, self._measuring = blocks, rules, services, measuring
-        self._dial, self._say, self._seed = dial, say, seed
+        self._services, self._measuring, self._dial, self._say = services, measuring, dial, say
         self._order = random.Random(f"arms/{seed}")
         self.arms = [Arm(factor, []) for factor in FACTORS]
 
@@ -76,23 +72,12 @@ class Calibrating:
         self._measuring.warm(self._services, round_)
 
     def _take(self, number: int, round_: int) -> None:
-        """Base and all arms under every kind of block, in an order drawn anew for each kind."""
-        contenders = {None: Contender("base")} | {
-            arm.factor: Contender("head", lambda factor=arm.factor: turn(self._dial, factor))  # type: ignore[misc]
-            for arm in self.arms
-        }
-        pairs = {arm.factor: Pair(number=number, round=round_, first={}, blocks=[]) for arm in self.arms}
-        for scenario in self._blocks.values():
-            names = self._order.sample(list(contenders), len(contenders))
-            order = [contenders[name] for name in names]
-            found = self._measuring.blocks(self._services, scenario, order, self._seed * SEEDS + number)
-            by_name = dict(zip(names, found, strict=True))
-            for factor, pair in pairs.items():
-                pair.blocks += [by_name[None], by_name[factor]]
-            self._services.rest()
-        for arm in self.arms:
-            pair = pairs[arm.factor]
-            pair.take_values(self._rules.metrics)
+        """A pair of every arm, in an order drawn anew, each with requests of its own: caches know none of them."""
+        for arm in self._order.sample(self.arms, len(self.arms)):
+            turn(self._dial, arm.factor)
+            time.sleep(NOTICED)
+            pair = self._measuring.pair(self._services, number * len(FACTORS) + FACTORS.index(arm.factor), round_)
+            pair.number = number
             arm.pairs.append(pair)
 
 

@@ -3,7 +3,7 @@
 import math
 import random
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -75,26 +75,24 @@ class Measuring:
         pair = Pair(number=number, round=round_, first={}, blocks=[])
         for name, scenario in self._blocks.items():
             first = pair.first[name] = self.toss()
-            order = [Contender(first), Contender(other(first))]
-            pair.blocks += self.blocks(services, scenario, order, self._seed * SEEDS + number)
+            pair.blocks += self._both(services, scenario, first, self._seed * SEEDS + number)
         services.rest()
         pair.take_values(self._rules.metrics)
         return pair
 
-    def blocks(self, services: Services, scenario: Scenario, order: Sequence["Contender"], seed: int) -> list[Block]:
-        """A block of each contender under one load, with the same requests at the same times.
+    def _both(self, services: Services, scenario: Scenario, first: Side, seed: int) -> list[Block]:
+        """A block of each side under one load, with the same requests at the same times.
 
-        They take turns, the next time in the reverse order: what a machine does within a few seconds meets all alike.
+        They take turns, the next time in the reverse order: what a machine does within a few seconds meets both alike.
         """
-        turns: list[list[_Turn]] = [[] for _ in order]
+        order = (first, other(first))
+        turns: dict[Side, list[_Turn]] = {side: [] for side in order}
         count = self._rules.turns(scenario.phases.measure)
         part = scenario.under(duration=scenario.phases.measure / count)
         for number in range(count):
-            each = list(zip(order, turns, strict=True))
-            for contender, taken in each if number % 2 == 0 else reversed(each):
-                contender.ready()
-                taken.append(self._turn(services, contender.side, part, seed * _TURNS + number))
-        return [block_of(one.side, scenario, seed, taken) for one, taken in zip(order, turns, strict=True)]
+            for side in order if number % 2 == 0 else reversed(order):
+                turns[side].append(self._turn(services, side, part, seed * _TURNS + number))
+        return [block_of(side, scenario, seed, taken) for side, taken in turns.items()]
 
     def _turn(self, services: Services, side: Side, scenario: Scenario, seed: int) -> "_Turn":
         folder = self._ledger.folder(f"{scenario.name}-{side}")
@@ -130,19 +128,6 @@ class Measuring:
                 if block == scenario.name
             }
         return write_tapes(scenario, dataset, seed, folder, most=most)[0]
-
-
-@dataclass(frozen=True)
-class Contender:
-    """Who takes turns.
-
-    Attributes:
-        side: whose service it is.
-        ready: called before each turn; may change what that service is like.
-    """
-
-    side: Side
-    ready: Callable[[], None] = lambda: None
 
 
 @dataclass

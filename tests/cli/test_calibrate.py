@@ -29,9 +29,8 @@ def test_head_is_slower_by_what_its_arm_says_and_too_few_rounds_are_said_to_be(m
     found = load(membench.cwd / "out")
     assert [arm.factor for arm in found.arms] == [1, 1.05, 1.1, 1.2, 1.5]
     assert all(len(arm.pairs) == 1 and arm.result is None for arm in found.arms)
-    # All arms stand beside the same block of base.
-    assert len({arm.pairs[0].values["search P50"][0] for arm in found.arms}) == 1
-    assert len({arm.pairs[0].values["search P50"][1] for arm in found.arms}) > 1
+    # Every arm stands beside a base of its own.
+    assert len({arm.pairs[0].values["search P50"][0] for arm in found.arms}) > 1
     assert (membench.cwd / "out" / "calibration.md").read_text().strip() in output
 
 
