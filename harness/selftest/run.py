@@ -1,4 +1,4 @@
-"""Runs the cases one by one, and repeats what a busy machine spoilt."""
+"""Runs the cases one by one, and repeats what a busy machine spoilt or what failed."""
 
 import time
 from collections.abc import Sequence
@@ -106,16 +106,14 @@ class Selftest:
     def _case(self, case: Case, number: str) -> list[Row]:
         self._bench.teller.step(f"{number} {case.title}")
         rows = self._attempt(case, 1)
-        spoilt = [row.reason for row in rows if row.verdict == Verdict.INVALID]
-        if not spoilt or any(row.verdict == Verdict.FAIL for row in rows):
-            return rows
-        if any(row.check.measured == DID_NOT_RUN for row in rows):
+        spoilt = [row.reason for row in rows if row.verdict in (Verdict.INVALID, Verdict.FAIL)]
+        if not spoilt or any(row.check.measured == DID_NOT_RUN for row in rows):
             return rows
         left = sum(other.seconds for other in self._cases[self._cases.index(case) :])
         if time.monotonic() - self._began + left > BUDGET:
             return rows
         self._bench.teller.step(f"{number} {case.title}: {spoilt[0]}; once more")
-        return self._attempt(case, 2)
+        return repeated(rows, self._attempt(case, 2))
 
     def _attempt(self, case: Case, attempt: int) -> list[Row]:
         try:
@@ -123,6 +121,23 @@ class Selftest:
         except MembenchError as error:
             failed = check.says("the case", "runs", DID_NOT_RUN, False)
             return [Row(case.title, failed, Verdict.INVALID, str(error), attempt)]
+
+
+def repeated(first: Sequence[Row], second: Sequence[Row]) -> list[Row]:
+    """What is said of a case that was measured twice: the second time's rows, and no error of the first is forgotten.
+
+    An instrument that is wrong is wrong again. What failed once only is no proof of that, and no PASS either: INVALID.
+    """
+    failed = {row.check.figure: row for row in first if row.verdict == Verdict.FAIL}
+    return [_doubted(row, failed.pop(row.check.figure, None)) for row in second] + list(failed.values())
+
+
+def _doubted(row: Row, before: Row | None) -> Row:
+    """A row that is right, but was not when it was measured `before`, is INVALID."""
+    if before is None or row.verdict != Verdict.PASS:
+        return row
+    reason = f"{before.check.measured} at first ({before.reason}); right when it was measured again"
+    return Row(row.case, row.check, Verdict.INVALID, reason, row.attempt)
 
 
 def save(outcome: Outcome, folder: Path) -> Path:

@@ -18,7 +18,7 @@ _STYLES: Final = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.INVAL
 _MEANING: Final = {
     Verdict.PASS: "the instrument measures right on this machine",
     Verdict.FAIL: "the instrument is wrong: a figure is off, and nothing on this machine explains it",
-    Verdict.INVALID: "this machine, and not the instrument, spoilt a figure: run it again when less else runs",
+    Verdict.INVALID: "a figure was spoilt, and not by an error that repeats: run it again when less else runs",
 }
 
 

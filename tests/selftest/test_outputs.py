@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from itertools import chain, repeat
 from pathlib import Path
 
 from rich.console import Console
@@ -29,8 +30,8 @@ class Silence:
 
 
 def outcome(tmp_path: Path, *attempts: tuple[float, Conditions]) -> Outcome:
-    """Of one case that measures these milliseconds under these conditions, attempt by attempt."""
-    left = iter(attempts)
+    """Of one case that measures these milliseconds under these conditions, attempt by attempt, the last ever again."""
+    left = chain(attempts, repeat(attempts[-1]))
 
     def run(bench: Bench) -> Findings:
         measured, around = next(left)
@@ -58,7 +59,14 @@ def test_a_spoilt_case_is_repeated_once(tmp_path: Path) -> None:
 
 
 def test_a_wrong_figure_is_not_measured_until_it_is_right(tmp_path: Path) -> None:
-    assert outcome(tmp_path, (900, LAGGED), (1000, Conditions())).verdict == Verdict.FAIL
+    found = outcome(tmp_path, (900, LAGGED), (1000, Conditions()))
+    assert found.verdict == Verdict.INVALID
+    assert found.rows[0].reason.startswith("900 ms at first (no delay makes it so")
+
+
+def test_an_instrument_that_is_wrong_is_wrong_again(tmp_path: Path) -> None:
+    assert outcome(tmp_path, (900, LAGGED), (900, Conditions())).verdict == Verdict.FAIL
+    assert outcome(tmp_path, (1200, Conditions()), (1200, Conditions())).verdict == Verdict.FAIL
 
 
 def test_the_table_says_it_without_colour(tmp_path: Path) -> None:
@@ -69,7 +77,7 @@ def test_the_table_says_it_without_colour(tmp_path: Path) -> None:
     assert "FAIL [1]" in text
     assert "[1] 165.0 ms beyond the tolerance" in text
     assert "truth: 1,000 ms" in text
-    assert "spoilt a figure" in printed(outcome(tmp_path, (1200, LAGGED), (1200, LAGGED)), "ascii")
+    assert "a figure was spoilt" in printed(outcome(tmp_path, (1200, LAGGED), (1200, LAGGED)), "ascii")
 
 
 def test_a_case_that_cannot_run_is_invalid_with_the_reason(tmp_path: Path) -> None:
