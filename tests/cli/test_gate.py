@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -97,6 +98,23 @@ def test_a_change_that_slows_searches_is_found_and_nothing_else_accused(membench
     assert verdicts["get P50"] != "REGRESSION"
     assert "search P50" in (repository / "out" / "comment.md").read_text()
     assert ElementTree.parse(repository / "out" / "junit.xml").findall(".//failure")
+
+
+@pytest.mark.parametrize(
+    ("days", "ends_with", "said"), [(2, 0, "waived until"), (-2, 1, "its waiver expired on")], ids=["holds", "expired"]
+)
+def test_a_waiver_passes_a_regression_until_it_expires(
+    membench: Membench, days: int, ends_with: int, said: str
+) -> None:
+    until = date.today() + timedelta(days=days)
+    waiver = f'[[waiver]]\nmetric = "search P50"\nreason = "meant"\nuntil = {until}\n'
+    (membench.cwd / "waivers.toml").write_text(waiver)
+    status, output, record = compare(membench, faulty("slow_search=4"), PLAIN, "--inconclusive-is", "ok")
+    assert status == ends_with, output
+    assert f"{said} {until}: meant" in " ".join(output.split())
+    assert f"{said} {until}: meant" in (membench.cwd / "out" / "comment.md").read_text()
+    verdicts = {result["metric"]["name"]: result["verdict"] for result in record["metrics"]}
+    assert verdicts["search P50"] == ("WAIVED" if days > 0 else "REGRESSION")
 
 
 @pytest.mark.parametrize(
