@@ -16,16 +16,17 @@ from harness.cli.interrupt import Interrupts
 from harness.core import calibration as records
 from harness.core.calibration import Arm, CalibrationRecord
 from harness.core.errors import MembenchError, UsageError
-from harness.core.gate import SIDES, GateVerdict, Pair
+from harness.core.gate import SIDES, GateVerdict, Pair, Rules
 from harness.core.gate import load as load_gate
 from harness.core.scenario import Scenario
-from harness.gate.calibrating import ALIKE, FAULT, Calibrating
+from harness.gate.calibrating import ALIKE, FACTORS, FAULT, OPERATION, Calibrating
 from harness.gate.measuring import Measuring
 from harness.gate.services import Cloned, corpus_of
 from harness.gate.sources import Command
 from harness.judge.calibration import resampled, rounds_of
 from harness.load.driver import LoadSeries
 from harness.report.calibration import plot, text
+from harness.stack import slices
 from harness.stack.stack import Server, clear_leftovers
 
 DIAL: Final = "MEMBENCH_FAULTS_FILE"
@@ -110,6 +111,7 @@ class CalibrationRun:
     def _measure(self, display: Display) -> None:
         record, options, began = self._record, self._options, time.monotonic()
         clear_leftovers(display.step)
+        slices.shorten()  # as a gate does
         with Server(options.postgres, services=len(SIDES), say=display.step) as server:
             dial = server.ledger.folder("dial") / "faults"
             corpus = corpus_of(record.memories, DATA_SEED, datetime.now(UTC))
@@ -125,12 +127,17 @@ class CalibrationRun:
                 cloned.prepare()
                 with LoadSeries(server.ledger.folder("series"), server.ledger.environment()) as series:
                     measuring = Measuring(self._blocks, record.rules, series, server.ledger, record.seed)
-                    calibrating = Calibrating(cloned, measuring, dial, record.seed, display.step)
+                    # Recorded gates are the arm that is alike.
+                    factors = [factor for factor in FACTORS if factor != ALIKE or not options.gates]
+                    calibrating = Calibrating(
+                        cloned, measuring, dial, factors, _block_of(record.rules), record.seed, display.step
+                    )
 
                     def measured(number: int) -> None:
                         record.arms = [
                             Arm(arm.factor, [figures(pair) for pair in arm.pairs]) for arm in calibrating.arms
                         ]
+                        record.share = calibrating.share
                         record.minutes = (time.monotonic() - began) / 60
                         records.save(record, self._folder)
                         display.step(f"{number} of {options.pairs} pairs of each factor")
@@ -141,8 +148,8 @@ class CalibrationRun:
 
     def _draw(self, recorded: list[list[Pair]]) -> None:
         record = self._record
-        if not record.arms:
-            record.arms = [Arm(ALIKE, [])]
+        if recorded and not any(arm.factor == ALIKE for arm in record.arms):
+            record.arms.insert(0, Arm(ALIKE, []))
         for arm in record.arms:
             alike = arm.factor == ALIKE
             rounds = rounds_of(arm.pairs) + (recorded if alike else [])
@@ -157,6 +164,14 @@ class CalibrationRun:
                 (self._folder / "calibration.svg").write_text(plot(self._record))
         except OSError as error:
             raise MembenchError(f"the folder {self._folder} cannot be written: {error.strerror}") from error
+
+
+def _block_of(rules: Rules) -> str:
+    """Whose searches tell what of their time is the service's."""
+    for metric in rules.metrics:
+        if metric.operation == OPERATION and metric.kind == "latency":
+            return metric.block
+    raise UsageError(f"these rules have no latency of {OPERATION}, which a calibration slows down")
 
 
 def command(dial: Path) -> str:

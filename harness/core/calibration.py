@@ -58,7 +58,7 @@ class Arm(Struct):
     """Head made slower by one known factor; pair by pair beside base and all other arms.
 
     Attributes:
-        factor: by which searches took longer; 1 for not at all.
+        factor: by which searches took longer for their callers; 1 for not at all.
         pairs: recorded, without their blocks.
         result: of the gates drawn from them; None where there are too few.
     """
@@ -74,6 +74,7 @@ class CalibrationRecord(Struct):
     Attributes:
         id: also its folder's name.
         rules: by which the gates are decided.
+        share: times what it took by the service's own clock a search took for its caller, medians.
         minutes: that measuring took, all arms together.
         gates: real gates of one revision against itself whose pairs were drawn from as well, by id.
         false_alarms: of those gates, how many said REGRESSION.
@@ -87,6 +88,7 @@ class CalibrationRecord(Struct):
     rules: Rules
     memories: int
     arms: list[Arm] = []
+    share: float = 1.0
     minutes: float = 0.0
     gates: list[str] = []
     false_alarms: int = 0

@@ -73,8 +73,10 @@ class Metric(Struct, frozen=True, forbid_unknown_fields=True):
         percentile: of a latency or a micro-benchmark.
         clock: of a latency.
         gated: whether a regression of it fails; the others only advise.
-        least: ratio of head to base (by which it is worse) below which a change does not matter. Also the ratio that
-            the test has to reject.
+        least: ratio of head to base (by which it is worse) below which a change does not matter.
+        null: the ratio that the test has to reject, "worse by this or less"; `least` where it is not given. A lower
+            one finds more, and leaves it to `least` whether what is surely there matters.
+        bound: NO REGRESSION needs the upper bound of the ratio to lie below it; that of the rules where not given.
         floor_us: microseconds by which a latency must have grown to matter, whatever the ratio.
     """
 
@@ -86,7 +88,18 @@ class Metric(Struct, frozen=True, forbid_unknown_fields=True):
     clock: Literal["response", "service", "server"] = "response"
     gated: bool = False
     least: Ratio = 1.05
+    null: Annotated[float, Meta(ge=1)] | None = None
+    bound: Ratio | None = None
     floor_us: Annotated[float, Meta(ge=0)] = 0.0
+
+    def __post_init__(self) -> None:
+        if self.null is not None and self.null > self.least:
+            raise ValueError(f"{self.name}: null lies above least")
+
+    @property
+    def rejected(self) -> float:
+        """The ratio that the test has to reject."""
+        return self.least if self.null is None else self.null
 
     @property
     def higher_is_better(self) -> bool:
@@ -116,9 +129,7 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         looks: ascending by pairs. At the last one every metric gets its verdict.
-        bound: NO REGRESSION needs the upper bound of the ratio to lie below it.
-        clear: a look before the last ends the gate early, without a regression, where the upper bounds of all gated
-            metrics lie below this ratio already.
+        bound: NO REGRESSION needs the upper bound of the ratio to lie below it; a metric may have its own.
         turn: seconds of load after which the other side has its turn, within a pair of blocks.
         round_pairs: pairs after which both services are started anew on freshly cloned databases.
         spare: share of further pairs that may replace spoilt ones.
@@ -128,7 +139,6 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True):
     looks: Annotated[tuple[Look, ...], Meta(min_length=1)]
     metrics: Annotated[tuple[Metric, ...], Meta(min_length=1)]
     bound: Ratio = 1.15
-    clear: Ratio = 1.05
     turn: Annotated[float, Meta(gt=0)] = 1.0
     round_pairs: Annotated[int, Meta(ge=1)] = 6
     spare: Annotated[float, Meta(ge=0, le=1)] = 0.25
@@ -148,6 +158,10 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True):
     def turns(self, seconds: float) -> int:
         """In how many a block of this length is measured: two at the least, so that each side comes first once."""
         return max(2, round(seconds / self.turn))
+
+    def bound_of(self, metric: Metric) -> float:
+        """The ratio below which a metric's upper bound has to lie."""
+        return self.bound if metric.bound is None else metric.bound
 
     @property
     def block_names(self) -> list[str]:
@@ -231,7 +245,7 @@ class Block(Struct):
     def value(self, metric: Metric) -> float | None:
         """The block's figure: microseconds, or answers per second; None where it has none.
 
-        A percentile that lies among the unanswered requests counts as the length of the drain, which it is at least.
+        A percentile is Harrell and Davis's; an unanswered request counts as the drain, which it took at the least.
         """
         if metric.kind == "rate":
             return self.rates.get(metric.operation) or None
@@ -241,10 +255,8 @@ class Block(Struct):
         if metric.kind == "micro" or metric.operation not in self.tallies:
             return None
         histogram, unknown = self.histogram(metric.operation, metric.clock), self.unanswered(metric.operation)
-        if not histogram.count and not unknown:
-            return None
-        found = histogram.percentile(metric.percentile, unknown_above=unknown)
-        return max(float(found), 1.0) if found is not None else max(self.drain * 1e6, float(histogram.max))
+        longest = max(self.drain * 1e6, float(histogram.max))
+        return histogram.smooth_percentile(metric.percentile, unknown_above=unknown, unknown=longest)
 
 
 class Pair(Struct, dict=True):
@@ -301,7 +313,7 @@ class MetricResult(Struct):
         low: lower end of its 95% interval (exact signed-rank).
         high: upper end; None beyond what was seen.
         upper: the one-sided bound that NO REGRESSION is decided by.
-        p: of "ratio <= metric.least", one-sided, exact signed-rank.
+        p: of "ratio <= metric.rejected", one-sided, exact signed-rank.
         p_adjusted: Holm over the gated metrics; Benjamini-Hochberg over the rest.
         base: its figure over all pairs (a percentile of the merged histograms, or the median), for display.
         head: likewise.

@@ -7,6 +7,7 @@ from typing import Final, Self
 import numpy as np
 import numpy.typing as npt
 from hdrh.histogram import HdrHistogram
+from scipy.special import betainc
 
 LOWEST: Final = 1
 HIGHEST: Final = 3_600_000_000
@@ -98,6 +99,32 @@ class Histogram:
             return None
         slot = int(np.searchsorted(np.cumsum(self._counts), rank))
         return min(int(upper_bounds(np.array([slot]))[0]), self._max)
+
+    def smooth_percentile(self, percent: float, *, unknown_above: int = 0, unknown: float = 0.0) -> float | None:
+        """The percentile by Harrell and Davis's estimator, on the log scale: less noisy than any single rank.
+
+        Every value counts by the chance that it is the one at the rank: Beta(q (n + 1), (1 - q) (n + 1)) over the
+        ranks (Harrell and Davis, Biometrika 69, 1982). Of few hundred requests a P99 is by nearest rank one of the
+        three slowest, and jumps between them. Logarithms are averaged, so that one stall of a second is a slow
+        request, and not the whole figure.
+
+        Args:
+            percent: above 0, below 100.
+            unknown_above: further values known only to be larger than all recorded ones.
+            unknown: what each of these counts as, microseconds.
+
+        Returns:
+            microseconds, at least 1; None when empty.
+        """
+        used, counts = self.used()
+        values = np.minimum(upper_bounds(used), self._max).astype(np.float64)
+        if unknown_above:
+            values, counts = np.append(values, unknown), np.append(counts, unknown_above)
+        if not counts.size:
+            return None
+        reached, total = np.cumsum(counts), int(counts.sum())
+        chance = betainc(percent / 100 * (total + 1), (1 - percent / 100) * (total + 1), reached / total)
+        return float(np.exp(np.sum(np.diff(chance, prepend=0.0) * np.log(np.maximum(values, 1.0)))))
 
     def percentiles(self, percents: Iterable[float]) -> list[int | None]:
         """`percentile` of each."""

@@ -24,13 +24,13 @@ from harness.telemetry.host import StealMeter
 CLOCKS: Final = ("response", "service", "server")
 _ROOM: Final = 3
 """Times as many requests as such a block ever used are enough for the next."""
-WARM: Final = 1.0
+WARM: Final = 0.4
 """Seconds of each load that a service gets, uncounted, when it has just started."""
 SEEDS: Final = 10_000
 """Pairs of two gates whose seeds are neighbours have different requests."""
 _TURNS: Final = 1_000
 """Likewise the turns of two blocks."""
-_DELAY: Final = 0.05
+_DELAY: Final = 0.02
 """Seconds are enough to begin in, where there is one worker in the conductor's own process."""
 
 

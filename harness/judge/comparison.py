@@ -15,7 +15,7 @@ from harness.core.paired import Floats, Walsh, holm, p_greater
 Flags = npt.NDArray[np.bool_]
 
 CONFIDENCE: Final = 0.95
-"""Of the one-sided bound at the last look; at an earlier one it is what the look's alpha leaves."""
+"""Of the one-sided upper bound."""
 ENOUGH: Final = 0.5
 """Share of the pairs that must have a metric's figures: from fewer, those that have them may be a choice."""
 
@@ -63,14 +63,14 @@ class Comparison:
     """What the pairs so far say of each metric at one look. Arrays have the shape (metrics, gates).
 
     Attributes:
-        measured: whether enough pairs have its figures; what has too few is neither regressed, sound nor clear.
+        measured: whether enough pairs have its figures; what has too few is neither regressed, sound nor settled.
         walsh: of the log ratios.
         upper: one-sided upper bound of the log ratio.
-        p: of "worse by `least` or less".
+        p: of "worse by the metric's null or less".
         adjusted: by Holm over the gated metrics, by Benjamini and Hochberg over the rest.
         regressed: REGRESSION, but for what else is known of it.
         sound: NO REGRESSION, if it is not regressed.
-        clear: sound, and far enough for an early end.
+        settled: regressed, or estimated to be worse by less than matters: more pairs would hardly change that.
     """
 
     gated: Flags
@@ -81,7 +81,7 @@ class Comparison:
     adjusted: Floats
     regressed: Flags
     sound: Flags
-    clear: Flags
+    settled: Flags
 
     @cached_property
     def centre(self) -> Floats:
@@ -89,44 +89,46 @@ class Comparison:
         return self.walsh.centre
 
     def over(self, waived: Flags | None = None) -> Flags:
-        """Whether the gate may end before its last look, shape (gates,): a gated metric regressed, or all are clear.
+        """Whether the gate may end before its last look, shape (gates,).
+
+        It may where every gated metric is settled, and either one of them regressed, so that the gate fails whatever
+        the others' bounds are, or all the others are sound. A regression therefore does not cut short the search for
+        the next one.
 
         Args:
             waived: shape (metrics, 1); a regression that is accepted ends nothing, and hinders nothing.
         """
-        regressed, gated = self.regressed[self.gated], self.gated
+        gated, regressed = self.gated, self.regressed[self.gated]
         accepted = regressed & waived[gated] if waived is not None else np.zeros_like(regressed)
-        ended: Flags = np.any(regressed & ~accepted, axis=0) | np.all(self.clear[gated] | accepted, axis=0)
+        fails = np.any(regressed & ~accepted, axis=0)
+        ended: Flags = np.all(self.settled[gated], axis=0) & (fails | np.all(self.sound[gated] | accepted, axis=0))
         return ended
-
-
-def confidence_at(look: Look, rules: Rules) -> float:
-    """Of the one-sided upper bound at a look."""
-    return CONFIDENCE if look == rules.looks[-1] else 1 - look.alpha
 
 
 def compare(differences: Differences, look: Look, rules: Rules) -> Comparison:
     """Test every metric of every gate, as at `look`.
 
-    A regression needs three things: the signed-rank test rejects "worse by `least` or less", adjusted, at the look's
+    A regression needs three things: the signed-rank test rejects "worse by `null` or less", adjusted, at the look's
     alpha; the estimate is `least` or more; and a latency's growth, estimated from the pairs' own differences in
     microseconds as the ratio is from their ratios, is `floor_us` or more. (Pooled percentiles would let the slow pairs,
     and not the change, make the difference.) What grew by less than its floor, as its upper bound says, is sound
     whatever its ratio.
     """
-    confidence = confidence_at(look, rules)
     least = _column(np.log([metric.least for metric in rules.metrics]))
+    null = _column(np.log([metric.rejected for metric in rules.metrics]))
+    bound = _column(np.log([rules.bound_of(metric) for metric in rules.metrics]))
     gated = np.array([metric.gated for metric in rules.metrics])
     walsh = Walsh(differences.worse)
     # What has too few pairs stays in its family as one that says nothing.
     measured = (walsh.pairs >= ENOUGH * differences.worse.shape[-1]) & (walsh.pairs > 0)
-    p = np.where(measured, p_greater(differences.worse, least), 1.0)
+    p = np.where(measured, p_greater(differences.worse, null), 1.0)
     adjusted = np.empty_like(p)
     adjusted[gated] = holm(p[gated])
     if not gated.all():
         adjusted[~gated] = false_discovery_control(p[~gated], axis=0)
-    grown, negligible = _growth(differences, rules.metrics, confidence)
-    upper = walsh.upper(confidence)
+    grown, negligible = _growth(differences, rules.metrics)
+    upper = walsh.upper(CONFIDENCE)
+    regressed = measured & (adjusted < look.alpha) & (walsh.centre >= least) & grown
     # An upper bound of NaN, from too few pairs, lies below nothing.
     return Comparison(
         gated=gated,
@@ -135,9 +137,9 @@ def compare(differences: Differences, look: Look, rules: Rules) -> Comparison:
         upper=upper,
         p=p,
         adjusted=adjusted,
-        regressed=measured & (adjusted < look.alpha) & (walsh.centre >= least) & grown,
-        sound=measured & ((upper < np.log(rules.bound)) | negligible),
-        clear=measured & ((upper < np.log(rules.clear)) | negligible),
+        regressed=regressed,
+        sound=measured & ((upper < bound) | negligible),
+        settled=measured & (regressed | (walsh.centre < least) | negligible),
     )
 
 
@@ -148,14 +150,15 @@ def improved(differences: Differences, look: Look, rules: Rules) -> Flags:
     """
     turned = differences.turned()
     least = _column(np.log([metric.least for metric in rules.metrics]))
+    null = _column(np.log([metric.rejected for metric in rules.metrics]))
     walsh = Walsh(turned.worse)
-    p = np.where(walsh.pairs >= ENOUGH * turned.worse.shape[-1], p_greater(turned.worse, least), 1.0)
-    shrunk, _ = _growth(turned, rules.metrics, confidence_at(look, rules))
+    p = np.where(walsh.pairs >= ENOUGH * turned.worse.shape[-1], p_greater(turned.worse, null), 1.0)
+    shrunk, _ = _growth(turned, rules.metrics)
     found: Flags = (false_discovery_control(p, axis=0) < look.alpha) & (walsh.centre >= least) & shrunk
     return found
 
 
-def _growth(differences: Differences, metrics: Sequence[Metric], confidence: float) -> tuple[Flags, Flags]:
+def _growth(differences: Differences, metrics: Sequence[Metric]) -> tuple[Flags, Flags]:
     """Whether each grew by its floor at least, as estimated; and whether it grew by less, as the upper bound says."""
     grown = np.ones(differences.growth.shape[:2], dtype=np.bool_)
     negligible = ~grown
@@ -163,7 +166,7 @@ def _growth(differences: Differences, metrics: Sequence[Metric], confidence: flo
         if metric.floor_us and not metric.higher_is_better:
             walsh = Walsh(differences.growth[row])
             grown[row] = walsh.centre >= metric.floor_us
-            negligible[row] = walsh.upper(confidence) < metric.floor_us
+            negligible[row] = walsh.upper(CONFIDENCE) < metric.floor_us
     return grown, negligible
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.core.gate import GateRecord, GateVerdict, MetricResult, Waiver
 from harness.judge import metric, sides, waivers, wording
-from harness.judge.comparison import Differences, compare, confidence_at, improved
+from harness.judge.comparison import Differences, compare, improved
 
 _ORDER: Final = (GateVerdict.REGRESSION, GateVerdict.INVALID, GateVerdict.INCONCLUSIVE)
 """A regression is certain knowledge, whatever else could not be told."""
@@ -124,18 +124,17 @@ def _conclude(record: GateRecord, hints: Sequence[str]) -> None:
             record.hints = [wording.needed(telling, record.rules)]
         case _:
             passed = [one for one in gated if one.verdict != GateVerdict.WAIVED]
-            record.reasons = [_none_regressed(record, passed), *("; ".join(one.reasons) for one in waived)]
+            record.reasons = [_none_regressed(passed), *("; ".join(one.reasons) for one in waived)]
             record.hints = []
 
 
-def _none_regressed(record: GateRecord, passed: Sequence[MetricResult]) -> str:
+def _none_regressed(passed: Sequence[MetricResult]) -> str:
     if not passed:
         return "every gated metric regressed, and each is waived"
-    confidence = confidence_at(record.rules.looks[record.look or 0], record.rules)
     widest = max(passed, key=lambda one: one.upper or 0)
     return (
         f"no regression in {len(passed)} gated metric{'s' * (len(passed) > 1)}: {widest.metric.name} has the widest "
-        f"bound, {wording.bounded(widest, confidence)}"
+        f"bound, {wording.bounded(widest)}"
     )
 
 

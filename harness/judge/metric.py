@@ -9,7 +9,7 @@ import numpy as np
 from harness.core.gate import SIDES, GateRecord, GateVerdict, Look, Metric, MetricResult, Pair, Side
 from harness.core.paired import Floats, detectable, estimate, ratio_of
 from harness.judge import wording
-from harness.judge.comparison import Comparison, Differences, Flags, compare, confidence_at
+from harness.judge.comparison import Comparison, Differences, Flags, compare
 
 _MISSING: Final = "see the record's blocks: a figure that metrics need is missing from them"
 _LATE: Final = "leave the generator a core of its own, or lower the rate, and run it again"
@@ -37,8 +37,8 @@ def measured(
             result.base, result.head = (_shown(record, metric, side, pooled=look is not None) for side in SIDES)
         if look is not None:
             family = sum(one.gated == metric.gated for one in rules.metrics)
-            least = float(np.log(metric.least))
-            result.detectable = detectable(differences.worse[row, 0], least, look.alpha / family)
+            found = detectable(differences.worse[row, 0], float(np.log(metric.rejected)), look.alpha / family)
+            result.detectable = None if found is None else max(found, metric.least)
         results.append(result)
     return results
 
@@ -68,8 +68,7 @@ def judge(record: GateRecord, comparison: Comparison, better: Flags, without_lag
     Returns:
         hints for those that are gated and INVALID.
     """
-    rules, confidence = record.rules, confidence_at(look, record.rules)
-    hints = []
+    rules, hints = record.rules, []
     for row, result in enumerate(record.metrics):
         found, hint = wording.found(result), ""
         if not comparison.measured[row, 0]:
@@ -85,11 +84,11 @@ def judge(record: GateRecord, comparison: Comparison, better: Flags, without_lag
             verdict = GateVerdict.IMPROVEMENT
         elif comparison.sound[row, 0]:
             verdict = GateVerdict.NO_REGRESSION
-            found += f"; {wording.bounded(result, confidence)}"
-            if result.upper is None or result.upper >= rules.bound:
+            found += f"; {wording.bounded(result)}"
+            if result.upper is None or result.upper >= rules.bound_of(result.metric):
                 found += f", but by less than the {result.metric.floor_us:g} µs that matter"
         else:
-            verdict, found = GateVerdict.INCONCLUSIVE, wording.undecided(result, rules, confidence)
+            verdict, found = GateVerdict.INCONCLUSIVE, wording.undecided(result, rules)
         result.verdict, result.reasons = verdict, [found]
         if hint and result.metric.gated:
             hints.append(hint)

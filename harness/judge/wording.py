@@ -28,20 +28,20 @@ def found(result: MetricResult) -> str:
     return f"{text}: {amount(metric, result.base)} -> {amount(metric, result.head)}"
 
 
-def bounded(result: MetricResult, confidence: float) -> str:
+def bounded(result: MetricResult) -> str:
     """How much worse it may be: "at most 4.1% slower (95% bound)"."""
     metric = result.metric
     if result.upper is None:
         return "no bound from so few pairs"
     share = _share(metric, result.upper)
     word = _WORSE[metric.kind] if share >= 0 else _BETTER[metric.kind]
-    return f"at {'most' if share >= 0 else 'least'} {_percent(abs(share))} {word} ({confidence:.0%} bound)"
+    return f"at {'most' if share >= 0 else 'least'} {_percent(abs(share))} {word} (95% bound)"
 
 
-def undecided(result: MetricResult, rules: Rules, confidence: float) -> str:
+def undecided(result: MetricResult, rules: Rules) -> str:
     """Why it is neither known to have regressed nor not to have, and what would have been found."""
-    limit = _share(result.metric, rules.bound)
-    text = f"{found(result)}; {bounded(result, confidence)}, where NO REGRESSION needs one under {_percent(limit)}"
+    limit = _share(result.metric, rules.bound_of(result.metric))
+    text = f"{found(result)}; {bounded(result)}, where NO REGRESSION needs one under {_percent(limit)}"
     if result.detectable is None:
         return f"{text}; so few pairs could have found nothing, however large"
     return f"{text}; {_percent(_share(result.metric, result.detectable))} or more would have been found (4 times in 5)"
@@ -54,9 +54,10 @@ def needed(results: Sequence[MetricResult], rules: Rules) -> str:
     """
     pairs = 0.0
     for result in results:
-        if result.ratio is None or result.upper is None or result.ratio >= rules.bound:
+        bound = rules.bound_of(result.metric)
+        if result.ratio is None or result.upper is None or result.ratio >= bound:
             return "measure more pairs, or on a quieter machine"
-        room = math.log(rules.bound / result.ratio)
+        room = math.log(bound / result.ratio)
         pairs = max(pairs, result.pairs * (math.log(result.upper / result.ratio) / room) ** 2)
     if not pairs <= MOST_PAIRS:
         return "use a quieter machine: no bearable number of pairs tells through such noise"

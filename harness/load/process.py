@@ -108,9 +108,8 @@ def series() -> None:
     """Run one job after the other: the folder of each is a line of standard input, and its end is told."""
     for line in FileObject(sys.stdin.buffer, "rb"):
         run(Path(os.fsdecode(line.rstrip(b"\n"))))
-        # Each job freezes what there is, so that no collection interrupts it; between two is the time for one.
+        # Each job collects and freezes what there is, so that no collection interrupts it: the last one's remains too.
         gc.unfreeze()
-        gc.collect()
         say(Ready())
 
 

@@ -28,6 +28,7 @@ from harness.load.users import ClosedUser, OpenUser, RecordedUser, Session
 INTERRUPTED_DRAIN = 2.0
 """Seconds that requests in flight are given after an interrupt."""
 _STEP = 0.05
+_LAST_STEP = 0.005
 
 
 class Worker:
@@ -134,20 +135,20 @@ class Worker:
             self._wait(environment, "warm-up")
         clocks = ClockWatch()
         self.meter.begin_second()
-        while time.perf_counter_ns() < session.measure_end:
-            self._wait(environment, "measure")
+        while (left := session.measure_end - time.perf_counter_ns()) > 0:
+            self._wait(environment, "measure", left / 1e9)
         shift, suspended = clocks.shift(), clocks.suspended()
         drain = INTERRUPTED_DRAIN if self.interrupted else self.job.scenario.phases.drain
         until = session.measure_end + round(drain * 1e9)
         while time.perf_counter_ns() < until and not self._idle():
-            self._wait(environment, "drain")
+            self._wait(environment, "drain", _LAST_STEP)
         session.tell_locust(environment)
         report = self._report()
         report.clock_shift, report.suspended = shift, suspended
         return report
 
-    def _wait(self, environment: Environment, phase: Phase) -> None:
-        gevent.sleep(_STEP)
+    def _wait(self, environment: Environment, phase: Phase, most: float = _STEP) -> None:
+        gevent.sleep(min(_STEP, most))
         self.session.tell_locust(environment)
         for news in self.meter.read(self.session, phase):
             self._say(news)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import beta
 
 from harness.core.histogram import HIGHEST, Histogram, enough_for, lower_bounds, merged, new_hdr, slots, upper_bounds
 
@@ -96,3 +97,32 @@ def test_text_that_is_no_histogram_is_refused() -> None:
 @pytest.mark.parametrize(("percent", "needed"), [(50, 20), (95, 200), (99, 1000), (99.9, 10_000)])
 def test_a_percentile_needs_ten_samples_beyond_it(percent: float, needed: int) -> None:
     assert enough_for(percent) == needed
+
+
+def test_the_smooth_percentile_is_harrell_and_davis_of_the_logarithms() -> None:
+    values = np.array([100, 120, 150, 160, 200, 240, 300, 420, 500, 1000])
+    histogram = Histogram()
+    histogram.record(values)
+    weights = np.diff(beta.cdf(np.arange(11) / 10, 0.9 * 11, 0.1 * 11))
+    assert histogram.smooth_percentile(90) == pytest.approx(np.exp(weights @ np.log(values)), rel=1e-3)
+    assert Histogram().smooth_percentile(99) is None
+
+
+def test_what_was_never_answered_pulls_the_smooth_percentile_up() -> None:
+    histogram = Histogram()
+    histogram.record(np.full(97, 1000))
+    known = histogram.smooth_percentile(99)
+    with_unknown = histogram.smooth_percentile(99, unknown_above=3, unknown=5e6)
+    assert known == pytest.approx(1000, rel=1e-3)
+    assert with_unknown is not None
+    assert with_unknown > 3e6
+    assert histogram.smooth_percentile(50, unknown_above=3, unknown=5e6) == pytest.approx(1000, rel=1e-3)
+
+
+@given(st.lists(st.integers(1, 10**6), min_size=1, max_size=200), st.sampled_from([50.0, 95.0, 99.0]))
+def test_the_smooth_percentile_lies_among_the_values(values: list[int], percent: float) -> None:
+    histogram = Histogram()
+    histogram.record(np.array(values))
+    found = histogram.smooth_percentile(percent)
+    assert found is not None
+    assert min(values) * 0.998 <= found <= max(values) * 1.002

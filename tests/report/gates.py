@@ -51,7 +51,6 @@ def latency(operation, percentile, *, gated=True, floor_us=100.0):
 
 RULES = Rules(
     looks=(Look(12, 0.01), Look(24, 0.04)),
-    clear=1.075,
     metrics=(
         latency("search", 50),
         latency("search", 99, floor_us=200),

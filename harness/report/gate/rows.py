@@ -221,7 +221,7 @@ def rule_rows(record: GateRecord) -> list[tuple[str, str]]:
     return [
         ("Looks", looks),
         ("NO REGRESSION needs", f"an upper bound below {percent(rules.bound)} worse"),
-        ("Ends early without a regression", f"where all upper bounds lie below {percent(rules.clear)} worse"),
+        ("Ends early", "where each gated metric regressed, or is estimated to be worse by less than matters"),
         *(
             [
                 ("Turns", f"of about {rules.turn:g} s"),
@@ -243,7 +243,9 @@ def _rule(metric: Metric) -> str:
         "cpu": "the service's CPU time per request",
         "micro": f"P{metric.percentile:g} of {metric.operation}'s rounds",
     }[metric.kind]
-    return clean(f"{what}, in {metric.block}; matters from {percent(metric.least)} worse{floor}")
+    null = f", tested against {percent(metric.null)} or less" if metric.null is not None else ""
+    bound = f"; NO REGRESSION below {percent(metric.bound)}" if metric.bound is not None else ""
+    return clean(f"{what}, in {metric.block}; matters from {percent(metric.least)} worse{floor}{null}{bound}")
 
 
 def facts(record: GateRecord) -> list[tuple[str, str]]:
