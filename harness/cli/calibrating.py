@@ -112,7 +112,7 @@ class CalibrationRun:
         record, options, began = self._record, self._options, time.monotonic()
         clear_leftovers(display.step)
         slices.shorten()  # as a gate does
-        with Server(options.postgres, services=len(SIDES), say=display.step) as server:
+        with Server(options.postgres, services=len(SIDES), autovacuum=False, say=display.step) as server:
             dial = server.ledger.folder("dial") / "faults"
             corpus = corpus_of(record.memories, DATA_SEED, datetime.now(UTC))
             # The same code twice, so that factor 1 is alike in everything.

@@ -156,7 +156,7 @@ class Gating:
             with Ledger() as ledger:
                 yield Given(options.urls, corpus, display.step), ledger
             return
-        with Server(options.postgres, services=len(SIDES), say=display.step) as server:
+        with Server(options.postgres, services=len(SIDES), autovacuum=False, say=display.step) as server:
             sources = self._sources(server.ledger, display)
             settings = server.postgres.settings
             cloned = Cloned(sources, server.admin_url, settings, server.ledger, corpus, display.step)

@@ -18,6 +18,7 @@ class Server:
     Args:
         postgres: auto, container, embedded, or the URL of a server.
         services: how many services will have a connection pool on it.
+        autovacuum: whether a server that is ours cleans up by itself.
         say: told what is going on.
 
     Attributes:
@@ -27,8 +28,11 @@ class Server:
 
     postgres: Postgres
 
-    def __init__(self, postgres: str = "auto", *, services: int = 1, say: Say = lambda text: None) -> None:
+    def __init__(
+        self, postgres: str = "auto", *, services: int = 1, autovacuum: bool = True, say: Say = lambda text: None
+    ) -> None:
         self._wanted, self._services, self._say = postgres, services, say
+        self._more = [] if autovacuum else [tuning.NO_AUTOVACUUM]
         self._undo: list[Callable[[], None]] = []
         self.ledger = ledger.Ledger()
 
@@ -64,7 +68,7 @@ class Server:
         asyncio.run(inspect(self.postgres))
 
     def _start_postgres(self) -> Postgres:
-        settings = tuned(self._services)
+        settings = [*tuned(self._services), *self._more]
         match self._wanted:
             case "embedded":
                 return embedded.start(settings, self.ledger, self._say)

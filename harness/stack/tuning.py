@@ -5,10 +5,17 @@ setting says why it is what it is, and what the guide says where that differs.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from harness.core.record import Setting
 
 _MIB = 1024 * 1024
+NO_AUTOVACUUM: Final = Setting(
+    "autovacuum",
+    "off",
+    "two services take turns: what one's load leaves to clean up and to count would fall into the other's turn",
+    guide="on",
+)
 
 
 @dataclass(frozen=True)
