@@ -156,7 +156,7 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("no metric is gated: such a gate could not fail")
 
     def turns(self, seconds: float) -> int:
-        """In how many a block of this length is measured: two, so that each side comes first once, unless it is short."""
+        """In how many a block of this length is measured: two, so that each side is first once, unless it is short."""
         return max(1 if seconds <= self.turn / 4 else 2, round(seconds / self.turn))
 
     def bound_of(self, metric: Metric) -> float:
