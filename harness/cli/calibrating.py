@@ -23,7 +23,7 @@ from harness.gate.calibrating import ALIKE, FACTORS, FAULT, OPERATION, Calibrati
 from harness.gate.measuring import Measuring
 from harness.gate.services import Cloned, corpus_of
 from harness.gate.sources import Command
-from harness.judge.calibration import resampled, rounds_of
+from harness.judge.calibration import completed, resampled, rounds_of
 from harness.load.driver import LoadSeries
 from harness.report.calibration import plot, text
 from harness.stack import slices
@@ -39,7 +39,8 @@ class CalibrationOptions:
 
     Attributes:
         pairs: of each factor; none only draws anew from `gates`.
-        gates: folders of gates of a revision against itself.
+        gates: folders of gates of a revision against itself. With them only the blocks of what is slowed down are
+            measured, and theirs stand for all the rest.
         postgres: auto, container, embedded, or a URL.
     """
 
@@ -79,7 +80,9 @@ class CalibrationRun:
             UsageError: a gate given is none of a revision against itself.
             MembenchError: a service does not come up.
         """
-        recorded = [pair_rounds for folder in self._options.gates for pair_rounds in self._of_gate(folder)]
+        recorded: list[Pair] = []
+        for folder in self._options.gates:
+            recorded += self._of_gate(folder, recorded[-1].round if recorded else 0)
         interrupts, whole = Interrupts(), True
         with interrupts.installed(), Display(self._stderr) as display:
             try:
@@ -96,7 +99,8 @@ class CalibrationRun:
         self._stderr.print(f"calibration folder: {self._folder}", highlight=False, soft_wrap=True)
         return whole
 
-    def _of_gate(self, folder: Path) -> list[list[Pair]]:
+    def _of_gate(self, folder: Path, rounds: int) -> list[Pair]:
+        """The figures of a gate's pairs, whose rounds come after so many of other gates."""
         gate = load_gate(folder)
         base, head = (gate.sides.get(side) for side in SIDES)
         if base is None or head is None or base.what != head.what or base.revision != head.revision:
@@ -106,7 +110,8 @@ class CalibrationRun:
         for pair in gate.pairs:
             pair.values = {}
             pair.take_values(self._record.rules.metrics)
-        return rounds_of(gate.pairs)
+            pair.round += rounds
+        return [figures(pair) for pair in gate.pairs]
 
     def _measure(self, display: Display) -> None:
         record, options, began = self._record, self._options, time.monotonic()
@@ -126,9 +131,10 @@ class CalibrationRun:
             try:
                 cloned.prepare()
                 with LoadSeries(server.ledger.folder("series"), server.ledger.environment()) as series:
-                    measuring = Measuring(self._blocks, record.rules, series, server.ledger, record.seed)
-                    # Recorded gates are the arm that is alike.
+                    slowed = {metric.block for metric in record.rules.metrics if metric.operation == OPERATION}
+                    blocks = {n: load for n, load in self._blocks.items() if n in slowed or not options.gates}
                     factors = [factor for factor in FACTORS if factor != ALIKE or not options.gates]
+                    measuring = Measuring(blocks, record.rules, series, server.ledger, record.seed)
                     calibrating = Calibrating(
                         cloned, measuring, dial, factors, _block_of(record.rules), record.seed, display.step
                     )
@@ -146,13 +152,14 @@ class CalibrationRun:
             finally:
                 cloned.stop()
 
-    def _draw(self, recorded: list[list[Pair]]) -> None:
+    def _draw(self, recorded: list[Pair]) -> None:
         record = self._record
-        if recorded and not any(arm.factor == ALIKE for arm in record.arms):
-            record.arms.insert(0, Arm(ALIKE, []))
+        if recorded:
+            record.arms.insert(0, Arm(ALIKE, recorded))
         for arm in record.arms:
-            alike = arm.factor == ALIKE
-            rounds = rounds_of(arm.pairs) + (recorded if alike else [])
+            alike, rounds = arm.factor == ALIKE, rounds_of(arm.pairs)
+            if recorded and not alike:
+                rounds = completed(rounds, rounds_of(recorded))
             if len(rounds) > 1:
                 arm.result = resampled(rounds, record.rules, alike=alike, seed=record.seed)
 

@@ -23,6 +23,26 @@ def rounds_of(pairs: Sequence[Pair]) -> list[list[Pair]]:
     return [list(same) for _, same in groupby(counted, key=lambda pair: pair.round)]
 
 
+def completed(rounds: Sequence[Sequence[Pair]], alike: Sequence[Sequence[Pair]]) -> list[list[Pair]]:
+    """Rounds of pairs that measured some blocks alone, with the figures of all other blocks from pairs of equal sides.
+
+    Blocks know nothing of each other: each has its own requests, at its own time. So what was measured of one service
+    against itself stands for the operations that nothing was done to.
+
+    Args:
+        rounds: with the figures of some metrics.
+        alike: with those of all; each round of theirs takes the next of `rounds`, from the first again after the last.
+    """
+    return [
+        [
+            Pair(pair.number, pair.round, pair.first, [], {**other.values, **pair.values})
+            for pair, other in zip(rounds[index % len(rounds)], others, strict=False)
+        ]
+        for index, others in enumerate(alike)
+        if rounds
+    ]
+
+
 def resampled(
     pairs_by_round: Sequence[Sequence[Pair]], rules: Rules, *, alike: bool, draws: int = DRAWS, seed: int = 1
 ) -> Calibration:

@@ -6,6 +6,7 @@ from typing import Final
 from matplotlib.figure import Figure
 
 from harness.core.calibration import Arm, CalibrationRecord, Frequency
+from harness.core.paired import estimate
 from harness.report.canvas import INK, MUTED, SERIES, caption, drawn, label_ends, title
 
 OPERATION: Final = "search"
@@ -15,14 +16,16 @@ OPERATION: Final = "search"
 def table(record: CalibrationRecord) -> str:
     """Markdown: what was found under each factor, and what was accused that was as fast as before."""
     slowed = _slowed(record)
-    heads = ["search slower by", *(f"{name} found" for name in slowed), "other gated metrics accused", "inconclusive"]
+    heads = ["search slower by", "as measured", *(f"{name} found" for name in slowed)]
+    heads += ["other gated metrics accused", "inconclusive", "over after the first look"]
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for arm in record.arms:
         if arm.result is None:
             continue
         what = "nothing (A/A)" if arm.result.alike else f"{arm.factor - 1:.0%}"
         found = [_share(arm.result.metrics[name]) for name in slowed]
-        lines.append("| " + " | ".join([what, *found, _others(record, arm), _share(arm.result.inconclusive)]) + " |")
+        rest = [_others(record, arm), _share(arm.result.inconclusive), _share(arm.result.early)]
+        lines.append("| " + " | ".join([what, _measured(record, arm), *found, *rest]) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -32,6 +35,7 @@ def text(record: CalibrationRecord) -> str:
     alike = next((arm for arm in record.arms if arm.result and arm.result.alike), None)
     alarms = f"{_share(alike.result.regression)} of gates" if alike and alike.result else "not known: too few rounds"
     measured = ", ".join(f"{len(arm.pairs)} with {arm.factor:g} times" for arm in record.arms)
+    own = "; those with 1 times are of the real gates" if record.gates else ""
     real = f"Of {len(record.gates)} real gates, {record.false_alarms} said REGRESSION. " if record.gates else ""
     machine = record.provenance.machine
     return (
@@ -39,9 +43,9 @@ def text(record: CalibrationRecord) -> str:
         f"False alarms over all gated metrics: {alarms}, base against itself. {real}Looks at {looks} pairs.\n\n"
         f"{table(record)}\n"
         f"{alike.result.regression.of if alike and alike.result else 0:,} gates each, drawn anew by whole rounds from "
-        f"real pairs of blocks ({measured} the time of a search, {record.minutes:.0f} minutes"
-        f"{'; and the pairs of those real gates' if record.gates else ''}) and "
-        f"decided as real ones are. Intervals (Clopper and Pearson, 95%) are of the draws.\n\n"
+        f"real pairs of blocks ({measured} the time of a search, {record.minutes:.0f} minutes{own}) and decided as "
+        f"real ones are. A search is slower by so much for who asks: in the service it sleeps for "
+        f"{record.share:.2f} times that share of its own time. As measured: the P50 of the recorded pairs.\n\n"
         f"{machine.get('processor', '')}, {machine.get('cores', '?')} cores, {record.provenance.python}, membench "
         f"{record.provenance.membench}, {record.memories:,} memories.\n"
     )
@@ -77,6 +81,14 @@ def plot(record: CalibrationRecord) -> str:
 def _slowed(record: CalibrationRecord) -> Sequence[str]:
     """The gated metrics of what was slowed down."""
     return [metric.name for metric in record.rules.metrics if metric.gated and metric.operation == OPERATION]
+
+
+def _measured(record: CalibrationRecord, arm: Arm) -> str:
+    """By how much the operation's median really was slower, over the arm's own pairs."""
+    metric = next((one for one in record.rules.metrics if one.gated and one.operation == OPERATION), None)
+    logs = [pair.worse(metric) for pair in arm.pairs if not pair.doubts] if metric else []
+    found = estimate([log for log in logs if log is not None])
+    return "–" if found is None else f"{found.ratio - 1:+.1%}"
 
 
 def _others(record: CalibrationRecord, arm: Arm) -> str:

@@ -5,7 +5,7 @@ import pytest
 
 from harness.core.errors import UsageError
 from harness.core.gate import GateVerdict
-from harness.judge.calibration import resampled, rounds_of
+from harness.judge.calibration import completed, resampled, rounds_of
 from harness.judge.comparison import Differences, compare
 from harness.judge.gate import decide
 from tests.judge import gates
@@ -102,3 +102,17 @@ def test_one_round_is_no_sample() -> None:
     doubted = pairs(7)
     doubted[0].blocks.append(gates.block("base", {"response": np.ones(1)}, doubts=["steal"]))
     assert [len(each) for each in rounds_of(doubted)] == [5, 1]
+
+
+def test_blocks_measured_alone_are_completed_by_those_of_equal_sides() -> None:
+    slowed = pairs(8, {SEARCH.name: 1.5}, noise=0.05)
+    for pair in slowed:
+        pair.values = {SEARCH.name: pair.values[SEARCH.name]}
+    alike = rounds_of(pairs(24, noise=0.05, seed=2))
+    found = completed(rounds_of(slowed), alike)
+    assert [len(each) for each in found] == [6, 2, 6, 2]
+    assert found[1][0].values == {**alike[1][0].values, SEARCH.name: slowed[6].values[SEARCH.name]}
+    drawn = resampled(found, HARD, alike=False, draws=200)
+    assert drawn.metrics[SEARCH.name].share > 0.99
+    assert drawn.metrics[GET.name].share < 0.02
+    assert completed([], alike) == []

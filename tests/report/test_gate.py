@@ -3,6 +3,7 @@
 import html as entities
 import io
 import re
+import shlex
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,7 @@ from lxml import etree
 from rich.console import Console
 
 from harness.core import gate as core
-from harness.core.gate import GateVerdict
+from harness.core.gate import Compared, GateVerdict
 from harness.report.gate.bars import WIDTH, interval_bars
 from harness.report.gate.comment import LIMIT, MARKER, comment, summary
 from harness.report.gate.curves import curve_plot, pooled
@@ -170,6 +171,14 @@ def test_the_command_is_the_one_given_with_bases_commit_and_the_seed(records):
     given = msgspec.structs.replace(records["clear"].provenance, command=words)
     record = msgspec.structs.replace(records["clear"], provenance=given)
     assert reproduce(record) == f"membench gate --pairs 24 --waivers w.toml --base {revision} --seed 7"
+
+
+def test_a_command_with_services_of_its_own_has_no_revision_added(records):
+    record = msgspec.structs.replace(records["clear"])
+    given = ["membench", "gate", "--base-command", "old {port}", "--head-command", "new {port}"]
+    record.provenance = msgspec.structs.replace(record.provenance, command=given)
+    record.sides = {"base": Compared("old {port}"), "head": Compared("new {port}")}
+    assert reproduce(record) == shlex.join([*given, "--seed", str(record.seed)])
 
 
 def test_waivers_are_said(records):

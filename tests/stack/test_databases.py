@@ -15,7 +15,7 @@ from harness.stack.stack import Server
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with Server("embedded", services=2) as running:
+    with Server("embedded", services=2, autovacuum=False) as running:
         yield running
 
 
@@ -58,3 +58,15 @@ def test_a_server_that_lets_us_make_none_says_what_is_missing(server: Server, tm
     with pytest.raises(StackError, match="cannot make a database") as told:
         Databases(f"postgresql://poor:poor@{address}", server.ledger).make()
     assert "CREATEDB" in told.value.hint
+
+
+def test_a_server_for_services_in_turns_does_not_vacuum_by_itself(server: Server) -> None:
+    async def told() -> str:
+        connection = await asyncpg.connect(server.admin_url)
+        try:
+            return str(await connection.fetchval("SHOW autovacuum"))
+        finally:
+            await connection.close()
+
+    assert asyncio.run(told()) == "off"
+    assert [setting.value for setting in server.postgres.settings if setting.name == "autovacuum"] == ["off"]

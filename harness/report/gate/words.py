@@ -120,11 +120,10 @@ def sides(record: GateRecord) -> list[tuple[str, str]]:
 
 def reproduce(record: GateRecord) -> str:
     """The command that measures the same again: as it was given, with base's commit and the seed, without `--out`."""
-    base = record.sides.get("base")
-    revision = base.revision.removesuffix("+") or base.what if base else ""
-    given = record.provenance.command
+    base, given = record.sides.get("base"), record.provenance.command
     words = list(_without(given, "--out", "--seed", "--base")) if "gate" in given[:3] else ["membench", "gate"]
-    words += ["--base", revision] if revision else []
+    if base and not any(word.startswith(("--base-url", "--base-command")) for word in words):
+        words += ["--base", base.revision.removesuffix("+") or base.what]
     return clean(shlex.join([*words, "--seed", str(record.seed)]))
 
 
