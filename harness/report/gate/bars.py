@@ -33,7 +33,8 @@ def interval_bars(results: Sequence[MetricResult], bound: float) -> list[str]:
 
     Args:
         results: in the order drawn; those without a ratio have an empty line.
-        bound: the ratio that NO REGRESSION must stay below, drawn dotted; 1 is drawn as a line.
+        bound: the ratio that NO REGRESSION must stay below, drawn dotted; a metric's own where it has one. 1 is drawn
+            as a line.
 
     Returns:
         lines of one width but for the verdicts at their ends, `<` and `>` where an interval goes on.
@@ -49,7 +50,7 @@ def interval_bars(results: Sequence[MetricResult], bound: float) -> list[str]:
 
 
 def _axis(results: Sequence[MetricResult], bound: float) -> _Axis:
-    seen = [end for r in results for end in (r.low, r.ratio, r.high) if end is not None]
+    seen = [end for r in results for end in (r.low, r.ratio, r.high, r.metric.bound) if end is not None]
     low, high = min([1 / bound, *seen]), max([bound, *seen])
     return _Axis(max(low, 1 / _REACH) / 1.02, min(high, _REACH) * 1.02)
 
@@ -59,8 +60,9 @@ def _bar(result: MetricResult, axis: _Axis, bound: float) -> str:
     cells[axis.column(1.0)] = "│"
     if result.ratio is not None:
         _interval(cells, result, result.ratio, axis)
-    if cells[axis.column(bound)] in " ─":
-        cells[axis.column(bound)] = "┊"
+    at = axis.column(result.metric.bound or bound)
+    if 0 <= at < WIDTH and cells[at] in " ─":
+        cells[at] = "┊"
     return "".join(cells)
 
 

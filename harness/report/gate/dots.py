@@ -41,7 +41,7 @@ def pairs_plot(record: GateRecord, result: MetricResult) -> str:
 
     def paint(figure: Figure) -> None:
         left = figure.add_axes((0.07, 0.2, 0.42, 0.64))
-        _ratios(left, result, record.rules.bound, pairs)
+        _ratios(left, result, record.rules.bound_of(metric), pairs)
         right = figure.add_axes((0.57, 0.2, 0.38, 0.64))
         _figures(right, metric, pairs)
         for axes in (left, right):

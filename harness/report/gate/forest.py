@@ -31,8 +31,8 @@ _MOST_TICKS = 7
 def forest_plot(record: GateRecord) -> str:
     """SVG of every metric's ratio with its 95% interval, on a log axis: worse is to the right.
 
-    Gated metrics above those that advise; lines at "the same", at the least that matters (per metric) and at the bound
-    of NO REGRESSION. What is more than four times off stands at the edge, as an arrow.
+    Gated metrics above those that advise; lines at "the same" and, per metric, at the least that matters and at the
+    bound of NO REGRESSION. What is more than four times off stands at the edge, as an arrow.
     """
     gated = [result for result in record.metrics if result.metric.gated]
     advising = [result for result in record.metrics if not result.metric.gated]
@@ -43,23 +43,22 @@ def forest_plot(record: GateRecord) -> str:
 
     def paint(figure: Figure) -> None:
         axes = figure.add_axes((0.23, 0.62 / height, 0.46, 1 - 1.15 / height))
-        low, high = reach([*gated, *advising], record.rules.bound)
+        bounds = {result.metric.name: record.rules.bound_of(result.metric) for result in record.metrics}
+        low, high = reach([*gated, *advising], max(bounds.values()))
         ratio_axis(axes, low, high)
         axes.set_ylim(rows - 0.5, -0.6)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.axvline(1, color=canvas.INK, lw=1)
-        axes.axvline(record.rules.bound, color=COLOURS[GateVerdict.REGRESSION], lw=1, ls=(0, (6, 3)))
         for y, result in enumerate(gated):
-            _row(axes, y, result)
+            _row(axes, y, result, bounds[result.metric.name])
         if advising:
             place = axes.get_yaxis_transform()
             axes.text(-0.03, len(gated) - 0.05, "advisory", transform=place, ha="right", color=canvas.MUTED, size=8.5)
         for y, result in enumerate(advising):
-            _row(axes, len(gated) + 0.8 + y, result)
+            _row(axes, len(gated) + 0.8 + y, result, bounds[result.metric.name])
         canvas.title(figure, "Head to base: to the right is worse")
-        bound = times(record.rules.bound)
-        said = f"Bar: 95% interval. Dotted: the least that matters. Dashed: the bound of NO REGRESSION, {bound}."
+        said = "Bar: 95% interval. Dotted: the least that matters. Dashed: the bound of NO REGRESSION."
         canvas.caption(figure, said, height)
 
     return canvas.drawn(paint, 8.6, height)
@@ -87,7 +86,7 @@ def ratio_axis(axes: Axes, low: float, high: float) -> None:
     axes.tick_params(axis="x", length=0, labelsize=8.5)
 
 
-def _row(axes: Axes, y: float, result: MetricResult) -> None:
+def _row(axes: Axes, y: float, result: MetricResult, bound: float) -> None:
     gated = result.metric.gated
     colour = COLOURS[result.verdict]
     place = axes.get_yaxis_transform()
@@ -99,6 +98,7 @@ def _row(axes: Axes, y: float, result: MetricResult) -> None:
     axes.text(1.03, y, said, transform=place, va="center", size=9, color=colour, weight=weight)
     least = result.metric.least
     axes.plot([least, least], [y - 0.38, y + 0.38], color=canvas.MUTED, lw=0.9, ls=":")
+    axes.plot([bound, bound], [y - 0.5, y + 0.5], color=COLOURS[GateVerdict.REGRESSION], lw=1, ls=(0, (6, 3)))
     if result.ratio is None:
         return
     low, high = axes.get_xlim()
