@@ -14,12 +14,12 @@ from harness.cli.display import Display
 from harness.cli.gating import DATA_SEED
 from harness.cli.interrupt import Interrupts
 from harness.core import calibration as records
-from harness.core.calibration import Arm, CalibrationRecord
+from harness.core.calibration import OPERATION, Arm, CalibrationRecord
 from harness.core.errors import MembenchError, UsageError
 from harness.core.gate import SIDES, GateVerdict, Pair, Rules
 from harness.core.gate import load as load_gate
 from harness.core.scenario import Scenario
-from harness.gate.calibrating import ALIKE, FACTORS, FAULT, OPERATION, Calibrating
+from harness.gate.calibrating import ALIKE, FACTORS, FAULT, Calibrating
 from harness.gate.measuring import Measuring
 from harness.gate.services import Cloned, corpus_of
 from harness.gate.sources import Command

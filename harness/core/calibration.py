@@ -13,6 +13,8 @@ from harness.core.record import Provenance
 
 FORMAT: Final = 1
 FILE: Final = "calibration.json"
+OPERATION: Final = "search"
+"""What the arms slow down."""
 
 
 class Frequency(Struct, frozen=True):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from harness.core.calibration import Arm
+from harness.core.calibration import OPERATION, Arm
 from harness.core.errors import LoadError
 from harness.core.gate import Pair
 from harness.gate.measuring import Measuring
@@ -18,7 +18,6 @@ ALIKE: Final = 1.0
 FACTORS: Final = (ALIKE, 1.05, 1.1, 1.2, 1.5)
 """By which searches are slowed down, as their callers see it."""
 FAULT: Final = "slow_search"
-OPERATION: Final = "search"
 NOTICED: Final = 0.1
 """Seconds after which the service has read its factor anew; it looks every 50 ms."""
 ROUND: Final = 4

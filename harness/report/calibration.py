@@ -1,16 +1,12 @@
 """How often a gate errs on a machine: a table and a plot, from a calibration's record alone."""
 
 from collections.abc import Sequence
-from typing import Final
 
 from matplotlib.figure import Figure
 
-from harness.core.calibration import Arm, CalibrationRecord, Frequency
+from harness.core.calibration import OPERATION, Arm, CalibrationRecord, Frequency
 from harness.core.paired import estimate
 from harness.report.canvas import INK, MUTED, SERIES, caption, drawn, label_ends, title
-
-OPERATION: Final = "search"
-"""What the arms slow down."""
 
 
 def table(record: CalibrationRecord) -> str:
