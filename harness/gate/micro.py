@@ -101,7 +101,7 @@ class MicroGate:
                     templates[side] = databases.make()
                 first[side] = runs[side].results(self._server, templates.get(side), {"*": FEWEST})
             rounds = rounds_of(first)
-            for number in range(1, round(record.rules.looks[-1].pairs * (1 + record.rules.spare)) + 1):
+            for number in range(1, round(record.rules.looks[-1] * (1 + record.rules.spare)) + 1):
                 order = [self._coin.choice(SIDES)]
                 order += [side for side in SIDES if side not in order]
                 pair, found = Pair(number=number, round=1, first={BLOCK: order[0]}, blocks=[]), {}

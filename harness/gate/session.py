@@ -90,5 +90,5 @@ def judge(record: GateRecord, pairs: Iterable[Pair], waivers: Sequence[Waiver], 
 
 def rounds(rules: Rules) -> int:
     """How many there can be: enough for the last look, and for pairs that replace spoilt ones."""
-    most = rules.looks[-1].pairs * (1 + rules.spare)
+    most = rules.looks[-1] * (1 + rules.spare)
     return -(-round(most) // rules.round_pairs)

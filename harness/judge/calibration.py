@@ -72,7 +72,7 @@ def resampled(
             "a calibration draws from recorded rounds, and needs two at the least", hint="measure more pairs"
         )
     recorded = Differences.between([pair for pairs in rounds for pair in pairs], rules.metrics)
-    index, signs = _drawn([len(pairs) for pairs in rounds], rules.looks[-1].pairs, draws, seed, alike=alike)
+    index, signs = _drawn([len(pairs) for pairs in rounds], rules.looks[-1], draws, seed, alike=alike)
     # In parts, since all pairs of pairs of all gates at once would take a gigabyte.
     parts = [slice(start, start + _AT_ONCE) for start in range(0, draws, _AT_ONCE)]
     decided = [_decided(recorded.drawn(index[part], signs[part]), rules) for part in parts]
@@ -117,9 +117,9 @@ def _decided(
     for look in rules.looks:
         if not len(left):
             break
-        comparison = compare(gates.of(left, look.pairs), look, rules)
+        comparison = compare(gates.of(left, look), rules)
         last = look == rules.looks[-1]
-        over = comparison.over() | last
+        over = comparison.passes | last
         ended = left[over]
         regressed[:, ended] = comparison.regressed[:, over]
         inconclusive[:, ended] = (~comparison.regressed & ~comparison.sound)[:, over]

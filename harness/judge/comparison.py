@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import false_discovery_control
 
-from harness.core.gate import Look, Metric, Pair, Rules
+from harness.core.gate import Metric, Pair, Rules
 from harness.core.paired import Floats, Walsh, holm, p_greater
 
 Flags = npt.NDArray[np.bool_]
@@ -63,14 +63,14 @@ class Comparison:
     """What the pairs so far say of each metric at one look. Arrays have the shape (metrics, gates).
 
     Attributes:
-        measured: whether enough pairs have its figures; what has too few is neither regressed, sound nor settled.
+        measured: whether enough pairs have its figures; what has too few is neither regressed, sound nor small.
         walsh: of the log ratios.
         upper: one-sided upper bound of the log ratio.
         p: of "worse by the metric's null or less".
         adjusted: by Holm over the gated metrics, by Benjamini and Hochberg over the rest.
         regressed: REGRESSION, but for what else is known of it.
         sound: NO REGRESSION, if it is not regressed.
-        settled: regressed, or estimated to be worse by less than matters: more pairs would hardly change that.
+        small: estimated to be worse by less than matters.
     """
 
     gated: Flags
@@ -81,34 +81,27 @@ class Comparison:
     adjusted: Floats
     regressed: Flags
     sound: Flags
-    settled: Flags
+    small: Flags
 
     @cached_property
     def centre(self) -> Floats:
         """Estimate of the log ratio."""
         return self.walsh.centre
 
-    def over(self, waived: Flags | None = None) -> Flags:
-        """Whether the gate may end before its last look, shape (gates,).
+    @property
+    def passes(self) -> Flags:
+        """Whether the gate may pass before its last look, shape (gates,): no gated metric is or may still become worse.
 
-        It may where every gated metric is settled, and either one of them regressed, so that the gate fails whatever
-        the others' bounds are, or all the others are sound. A regression therefore does not cut short the search for
-        the next one.
-
-        Args:
-            waived: shape (metrics, 1); a regression that is accepted ends nothing, and hinders nothing.
+        What looks like a regression goes on to the last look, which names all that regressed.
         """
-        gated, regressed = self.gated, self.regressed[self.gated]
-        accepted = regressed & waived[gated] if waived is not None else np.zeros_like(regressed)
-        fails = np.any(regressed & ~accepted, axis=0)
-        ended: Flags = np.all(self.settled[gated], axis=0) & (fails | np.all(self.sound[gated] | accepted, axis=0))
-        return ended
+        passed: Flags = np.all(self.sound[self.gated] & self.small[self.gated], axis=0)
+        return passed
 
 
-def compare(differences: Differences, look: Look, rules: Rules) -> Comparison:
-    """Test every metric of every gate, as at `look`.
+def compare(differences: Differences, rules: Rules) -> Comparison:
+    """Test every metric of every gate.
 
-    A regression needs three things: the signed-rank test rejects "worse by `null` or less", adjusted, at the look's
+    A regression needs three things: the signed-rank test rejects "worse by `null` or less", adjusted, at
     alpha; the estimate is `least` or more; and a latency's growth, estimated from the pairs' own differences in
     microseconds as the ratio is from their ratios, is `floor_us` or more. (Pooled percentiles would let the slow pairs,
     and not the change, make the difference.) What grew by less than its floor, as its upper bound says, is sound
@@ -128,7 +121,7 @@ def compare(differences: Differences, look: Look, rules: Rules) -> Comparison:
         adjusted[~gated] = false_discovery_control(p[~gated], axis=0)
     grown, negligible = _growth(differences, rules.metrics)
     upper = walsh.upper(CONFIDENCE)
-    regressed = measured & (adjusted < look.alpha) & (walsh.centre >= least) & grown
+    regressed = measured & (adjusted < rules.alpha) & (walsh.centre >= least) & grown
     # An upper bound of NaN, from too few pairs, lies below nothing.
     return Comparison(
         gated=gated,
@@ -139,11 +132,11 @@ def compare(differences: Differences, look: Look, rules: Rules) -> Comparison:
         adjusted=adjusted,
         regressed=regressed,
         sound=measured & ((upper < bound) | negligible),
-        settled=measured & (regressed | (walsh.centre < least) | negligible),
+        small=measured & ((walsh.centre < least) | negligible),
     )
 
 
-def improved(differences: Differences, look: Look, rules: Rules) -> Flags:
+def improved(differences: Differences, rules: Rules) -> Flags:
     """Which metrics are better by `least` or more, by the mirrored test, shape (metrics, gates).
 
     Benjamini and Hochberg over all metrics: nothing fails by it, so that a false one costs little.
@@ -154,7 +147,7 @@ def improved(differences: Differences, look: Look, rules: Rules) -> Flags:
     walsh = Walsh(turned.worse)
     p = np.where(walsh.pairs >= ENOUGH * turned.worse.shape[-1], p_greater(turned.worse, null), 1.0)
     shrunk, _ = _growth(turned, rules.metrics)
-    found: Flags = (false_discovery_control(p, axis=0) < look.alpha) & (walsh.centre >= least) & shrunk
+    found: Flags = (false_discovery_control(p, axis=0) < rules.alpha) & (walsh.centre >= least) & shrunk
     return found
 
 

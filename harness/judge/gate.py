@@ -22,8 +22,9 @@ Spoilt = Sequence[tuple[str, str]]
 def decide(record: GateRecord, waiving: Sequence[Waiver], today: date) -> bool:
     """Judge what has been measured so far; to be called after each pair.
 
-    Only with exactly as many pairs that count as one of the looks has is anything decided: whoever looks more often
-    finds more than there is. In between, `record.metrics` are estimates so far.
+    Only with exactly as many pairs that count as one of the looks asks for is anything decided, and before the last
+    only that the gate passes: whoever looks more often finds more than there is. In between, `record.metrics` are
+    estimates so far.
 
     Args:
         record: `metrics`, `verdict`, `reasons`, `hints`, `notes` and `look` are filled in.
@@ -38,28 +39,25 @@ def decide(record: GateRecord, waiving: Sequence[Waiver], today: date) -> bool:
     """
     rules, pairs = record.rules, record.counted
     waivers.check(waiving, rules.metrics)
-    index = next((n for n, look in enumerate(rules.looks) if look.pairs == len(pairs)), None)
-    if index is None:
+    if len(pairs) not in rules.looks:
         record.metrics = metric.so_far(record)
         return False
-    look = rules.looks[index]
     differences = Differences.between(pairs, rules.metrics)
-    comparison = compare(differences, look, rules)
+    comparison = compare(differences, rules)
     without_lag = metric.explained(pairs, rules.metrics, comparison.regressed)
     comparison = replace(comparison, regressed=comparison.regressed & np.isnan(without_lag))
-    accepted = np.array([[waivers.holding(waiving, one, today)] for one in rules.metrics])
     spoilt = _spoilt(record)
 
-    record.look = index
-    record.metrics = metric.measured(record, differences, comparison, look)
-    hints = metric.judge(record, comparison, improved(differences, look, rules), without_lag, look)
+    record.look = rules.looks.index(len(pairs))
+    record.metrics = metric.measured(record, differences, comparison, look=True)
+    hints = metric.judge(record, comparison, improved(differences, rules), without_lag)
     for result in record.metrics:
         waivers.apply(result, waiving, today)
     if spoilt:
         _spoil(record, spoilt)
     else:
         _conclude(record, hints)
-    over = look == rules.looks[-1] or bool(spoilt) or bool(comparison.over(accepted)[0])
+    over = len(pairs) == rules.looks[-1] or bool(spoilt) or bool(comparison.passes[0])
     if over:
         _note(record, [*sides.remarks(record), *waivers.idle(record.metrics, waiving)])
     return over
@@ -76,7 +74,7 @@ def cut_short(record: GateRecord) -> None:
     if spoilt := _spoilt(record):
         _spoil(record, spoilt)
         return
-    pairs, doubts = record.rules.looks[-1].pairs, Counter(doubt for pair in record.pairs for doubt in pair.doubts)
+    pairs, doubts = record.rules.looks[-1], Counter(doubt for pair in record.pairs for doubt in pair.doubts)
     lost = len(record.pairs) - len(record.counted)
     if len(record.pairs) >= pairs and lost:
         reason = (

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from harness.core.gate import SIDES, GateRecord, GateVerdict, Look, Metric, MetricResult, Pair, Side
+from harness.core.gate import SIDES, GateRecord, GateVerdict, Metric, MetricResult, Pair, Side
 from harness.core.paired import Floats, detectable, estimate, ratio_of
 from harness.judge import wording
 from harness.judge.comparison import Comparison, Differences, Flags, compare
@@ -18,11 +18,11 @@ _LATE: Final = "leave the generator a core of its own, or lower the rate, and ru
 def so_far(record: GateRecord) -> list[MetricResult]:
     """What the pairs up to now estimate, in the order of the rules; each INCONCLUSIVE."""
     differences = Differences.between(record.counted, record.rules.metrics)
-    return measured(record, differences, compare(differences, record.rules.looks[-1], record.rules))
+    return measured(record, differences, compare(differences, record.rules))
 
 
 def measured(
-    record: GateRecord, differences: Differences, comparison: Comparison, look: Look | None = None
+    record: GateRecord, differences: Differences, comparison: Comparison, *, look: bool = False
 ) -> list[MetricResult]:
     """The figures of each metric, without a verdict yet; what is costly to tell only at a look."""
     low, high = comparison.walsh.interval()
@@ -34,10 +34,10 @@ def measured(
         result.upper = ratio_of(comparison.upper[row, 0])
         if result.pairs:
             result.p, result.p_adjusted = float(comparison.p[row, 0]), float(comparison.adjusted[row, 0])
-            result.base, result.head = (_shown(record, metric, side, pooled=look is not None) for side in SIDES)
-        if look is not None:
+            result.base, result.head = (_shown(record, metric, side, pooled=look) for side in SIDES)
+        if look:
             family = sum(one.gated == metric.gated for one in rules.metrics)
-            found = detectable(differences.worse[row, 0], float(np.log(metric.rejected)), look.alpha / family)
+            found = detectable(differences.worse[row, 0], float(np.log(metric.rejected)), rules.alpha / family)
             result.detectable = None if found is None else max(found, metric.least)
         results.append(result)
     return results
@@ -62,7 +62,7 @@ def explained(pairs: Sequence[Pair], metrics: Sequence[Metric], regressed: Flags
     return ratios
 
 
-def judge(record: GateRecord, comparison: Comparison, better: Flags, without_lag: Floats, look: Look) -> list[str]:
+def judge(record: GateRecord, comparison: Comparison, better: Flags, without_lag: Floats) -> list[str]:
     """Give each of `record.metrics` its verdict and the reason for it.
 
     Returns:
@@ -73,7 +73,9 @@ def judge(record: GateRecord, comparison: Comparison, better: Flags, without_lag
         found, hint = wording.found(result), ""
         if not comparison.measured[row, 0]:
             verdict, hint = GateVerdict.INVALID, _MISSING
-            found = f"{result.metric.name}: only {result.pairs} of {look.pairs} pairs have figures of both sides"
+            found = (
+                f"{result.metric.name}: only {result.pairs} of {len(record.counted)} pairs have figures of both sides"
+            )
         elif not np.isnan(without_lag[row, 0]):
             verdict, hint = GateVerdict.INVALID, _LATE
             share = without_lag[row, 0] - 1

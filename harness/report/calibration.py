@@ -27,7 +27,7 @@ def table(record: CalibrationRecord) -> str:
 
 def text(record: CalibrationRecord) -> str:
     """Markdown: the table, with what it stands on."""
-    looks = " and ".join(str(look.pairs) for look in record.rules.looks)
+    looks = " and ".join(str(look) for look in record.rules.looks)
     alike = next((arm for arm in record.arms if arm.result and arm.result.alike), None)
     alarms = f"{_share(alike.result.regression)} of gates" if alike and alike.result else "not known: too few rounds"
     measured = ", ".join(f"{len(arm.pairs)} with {arm.factor:g} times" for arm in record.arms)

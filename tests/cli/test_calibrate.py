@@ -50,7 +50,7 @@ def test_gates_of_a_revision_against_itself_are_drawn_anew_without_measuring(
     gate = stored(tmp_path / "gate", "HEAD")
     own = tmp_path / "own.toml"
     own.write_text(
-        "bound = 1.15\nlooks = [{pairs = 12, alpha = 0.01}, {pairs = 24, alpha = 0.04}]\n"
+        "bound = 1.15\nlooks = [12, 24]\n"
         '[[metrics]]\nname = "get P50"\n'
         'block = "quick"\nkind = "latency"\noperation = "get"\ngated = true\n'
     )

@@ -11,7 +11,7 @@ import pytest
 from harness.cli.app import main
 from harness.core import gate as gates
 from harness.core import record as records
-from harness.core.gate import Compared, GateRecord, GateVerdict, Look, Metric, MetricResult, Rules
+from harness.core.gate import Compared, GateRecord, GateVerdict, Metric, MetricResult, Rules
 from harness.core.verdict import Verdict
 from tests.report.conftest import WARM, Server, make, provenance, result_of, target
 
@@ -52,7 +52,7 @@ def gate(number, ratio=1.0, **changes):
         "created_at": f"2026-05-{number:02d}T09:00:00Z",
         "provenance": provenance(),
         "seed": number,
-        "rules": Rules(looks=(Look(12, 0.05),), metrics=METRICS),
+        "rules": Rules(looks=(12,), metrics=METRICS),
         "sides": {"base": Compared("v1", "ba5e" * 10), "head": Compared("HEAD", f"{number:02d}" + "c0ffee" * 6)},
         "blocks": {"warm_query": WARM},
         "metrics": results,

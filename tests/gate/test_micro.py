@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import LoadError, StackError
-from harness.core.gate import SIDES, GateRecord, GateVerdict, Look, Metric, Pair, Rules, Side
+from harness.core.gate import SIDES, GateRecord, GateVerdict, Metric, Pair, Rules, Side
 from harness.core.record import MicroResult, Provenance
 from harness.gate.micro import BUDGET_US, FEWEST, MicroGate, metrics_of, rounds_of, rules_of, values_of
 from harness.gate.sources import Revision
@@ -26,7 +26,7 @@ def test_rest(benchmark):
     benchmark.pedantic(sum, (range(20_000),), rounds=30)
 """
 BURN = "def burn():\n    return sum(range({}))\n"
-RULES = Rules(looks=(Look(6, 0.05),), metrics=(Metric("any", "any", "rate", gated=True),), bound=3.0, spare=0.5)
+RULES = Rules(looks=(6,), metrics=(Metric("any", "any", "rate", gated=True),), bound=3.0, spare=0.5)
 
 
 @pytest.fixture

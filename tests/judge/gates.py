@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from harness.core.gate import SIDES, Block, Compared, GateRecord, Look, Metric, Pair, Rules, Side
+from harness.core.gate import SIDES, Block, Compared, GateRecord, Metric, Pair, Rules, Side
 from harness.core.histogram import Histogram
 from harness.core.record import Provenance
 from harness.core.recorder import Tally
@@ -15,12 +15,12 @@ RATE = Metric("search rate", "saturated", "rate", "search", gated=True)
 CPU = Metric("service CPU", "mix", "cpu")
 P95 = Metric("search P95", "mix", "latency", "search", percentile=95)
 METRICS = (GET, SEARCH, RATE, CPU, P95)
-LOOKS = (Look(12, 0.01), Look(24, 0.04))
+LOOKS = (12, 24)
 
 BASE = {"latency": 5000.0, "rate": 800.0, "cpu": 900.0}
 
 
-def rules(metrics: Sequence[Metric] = METRICS, looks: tuple[Look, ...] = LOOKS, **changes: float) -> Rules:
+def rules(metrics: Sequence[Metric] = METRICS, looks: tuple[int, ...] = LOOKS, **changes: float) -> Rules:
     return Rules(looks=looks, metrics=tuple(metrics), **changes)  # type: ignore[arg-type]
 
 

@@ -27,17 +27,15 @@ def test_at_the_edge_of_what_matters_alarms_stay_within_alpha(heavy: bool) -> No
     # All gated metrics worse by exactly `least`: the worst case of the null.
     edge = simulated(0.1, 1500, heavy=heavy)
     edge = Differences(edge.worse + np.log(1.05), edge.growth)
-    alarmed = np.zeros(1500, dtype=bool)
-    for look in HARD.looks:
-        found = compare(edge.of(np.arange(1500), look.pairs), look, HARD)
-        alarmed |= found.regressed[found.gated].any(axis=0)
+    found = compare(edge, HARD)
+    alarmed = found.regressed[found.gated].any(axis=0)
     assert 0.015 < alarmed.mean() < 0.05 + 3 * (0.05 * 0.95 / 1500) ** 0.5
 
 
 def test_identical_code_alarms_almost_never() -> None:
     alike = simulated(0.12, 1000)
-    alarmed = [compare(alike.of(np.arange(1000), look.pairs), look, HARD) for look in HARD.looks]
-    assert sum(int(found.regressed[found.gated].any(axis=0).sum()) for found in alarmed) <= 3
+    found = compare(alike, HARD)
+    assert int(found.regressed[found.gated].any(axis=0).sum()) <= 3
 
 
 def test_recorded_pairs_of_identical_code_give_a_false_alarm_rate_with_its_interval() -> None:
@@ -62,7 +60,7 @@ def test_an_injected_slowdown_is_found_where_it_is_and_nowhere_else() -> None:
     assert found.metrics[SEARCH.name].share > 0.99
     assert found.regression.count == found.metrics[SEARCH.name].count
     assert found.metrics[GET.name].share < 0.02
-    assert found.early.share > 0.9
+    assert found.early.share < 0.05
 
 
 def test_noise_makes_gates_inconclusive_not_alarmed() -> None:
@@ -78,10 +76,10 @@ def test_it_decides_as_the_gate_itself() -> None:
         judged = record([drawn[n] for n in order])
         alone = Differences.between(judged.pairs, METRICS)
         for look in HARD.looks:
-            judged.pairs = [drawn[n] for n in order[: look.pairs]]
+            judged.pairs = [drawn[n] for n in order[:look]]
             over = decide(judged, [], TODAY)
-            found = compare(alone.of(np.array([0]), look.pairs), look, HARD)
-            assert over == (look == HARD.looks[-1] or bool(found.over()[0]))
+            found = compare(alone.of(np.array([0]), look), HARD)
+            assert over == (look == HARD.looks[-1] or bool(found.passes[0]))
             told = [result.verdict == GateVerdict.REGRESSION for result in judged.metrics]
             assert told == found.regressed[:, 0].tolist()
 

@@ -11,7 +11,6 @@ from harness.core.gate import (
     Compared,
     GateRecord,
     GateVerdict,
-    Look,
     Metric,
     MetricResult,
     Pair,
@@ -50,7 +49,7 @@ def latency(operation, percentile, *, gated=True, floor_us=100.0):
 
 
 RULES = Rules(
-    looks=(Look(12, 0.01), Look(24, 0.04)),
+    looks=(12, 24),
     metrics=(
         latency("search", 50),
         latency("search", 99, floor_us=200),
@@ -210,7 +209,7 @@ def inconclusive():
         measured(12, {"search": 1.06}, noise=0.3, seed=5),
         GateVerdict.INCONCLUSIVE,
         dict.fromkeys(names, unsure) | {"search P99": {**unsure, "high": None}},
-        rules=Rules(looks=(Look(12, 0.05),), metrics=RULES.metrics),
+        rules=Rules(looks=(12,), metrics=RULES.metrics),
         sides={"base": BASE, "head": Compared(what=".", service="reference 0.2.0", python="3.12.1")},
         notes=["base and head have different pinned dependencies"],
     )

@@ -217,11 +217,11 @@ def side_rows(record: GateRecord) -> list[tuple[str, str, str, bool]]:
 def rule_rows(record: GateRecord) -> list[tuple[str, str]]:
     """By what the verdicts were decided."""
     rules = record.rules
-    looks = ", ".join(f"{look.pairs} pairs (α {look.alpha:g})" for look in rules.looks)
     return [
-        ("Looks", looks),
+        ("Looks", f"at {' and '.join(map(str, rules.looks))} pairs"),
+        ("REGRESSION needs", f"an adjusted P-value below {rules.alpha:g}, at the last look"),
         ("NO REGRESSION needs", f"an upper bound below {percent(rules.bound)} worse"),
-        ("Ends early", "where each gated metric regressed, or is estimated to be worse by less than matters"),
+        ("Ends early", "where no gated metric is estimated to be worse by as much as matters, and all bounds hold"),
         *(
             [
                 ("Turns", f"of about {rules.turn:g} s"),

@@ -158,7 +158,7 @@ def progress_line(record: GateRecord) -> str:
     """
     counted, measured = len(record.counted), len(record.pairs)
     spoilt = f" ({measured - counted} spoilt)" if measured > counted else ""
-    head = f"pair {counted} of {record.rules.looks[-1].pairs}{spoilt}"
+    head = f"pair {counted} of {record.rules.looks[-1]}{spoilt}"
     found = [(one, one.ratio) for one in record.metrics or _medians(record) if one.metric.gated and one.ratio]
     if not found:
         return head
