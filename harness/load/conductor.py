@@ -17,7 +17,7 @@ from harness.load.pulse import BATCH
 from harness.load.worker import INTERRUPTED_DRAIN
 
 LEAD: Final = 0.1
-"""Seconds by which workers are told of the measure phase before it begins."""
+"""Seconds by which workers are told of the measure phase before it begins; no more than their start's delay."""
 REPORT_GRACE: Final = 45.0
 """Seconds after the drain in which workers fold and send what they have."""
 _STEP: Final = 0.02
@@ -50,6 +50,7 @@ class Conductor:
 
     def __init__(self, phases: Phases, workers: int, say: Callable[[Line], None], delay: float) -> None:
         self._phases, self._workers, self._say, self._delay = phases, workers, say, delay
+        self._lead = min(LEAD, delay)
         self._crew: Crew | None = None
         self.stopped = False
         self._problem = ""
@@ -87,10 +88,10 @@ class Conductor:
         began = time.monotonic() + self._delay
         self._say(PhaseChange("warm-up"))
         found = self._warm_up(began)
-        warmed = time.monotonic() + LEAD - began
+        warmed = time.monotonic() + self._lead - began
         if not self.stopped:
-            crew.tell(Measure(LEAD))
-            self._pass(LEAD)
+            crew.tell(Measure(self._lead))
+            self._pass(self._lead)
             self._enter("measure")
             self._pass(self._phases.measure)
         self._enter("drain")
@@ -103,7 +104,7 @@ class Conductor:
         """Wait until the answers are steady, or the longest warm-up is over."""
         while not self.stopped:
             self._pass(_STEP)
-            elapsed = time.monotonic() - began + LEAD
+            elapsed = time.monotonic() - began + self._lead
             found = steadiness(self._batches())
             if elapsed >= self._phases.longest_warmup or (elapsed >= self._phases.warmup and found.steady):
                 return found

@@ -100,8 +100,7 @@ class Worker:
 
     def begin(self, delay: float) -> None:
         """The warm-up begins in `delay` seconds."""
-        # What exists now lives to the end: the collector need not look at it again in the middle of a run.
-        gc.collect()
+        # What exists now lives to the end: the collector need not look at it in the middle of a run.
         gc.freeze()
         self.session.start = time.perf_counter_ns() + round(delay * 1e9)
         self.session.begun.set()
