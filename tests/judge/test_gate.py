@@ -201,6 +201,11 @@ def test_a_waiver_holds_through_its_last_day(until: date, verdict: GateVerdict) 
     assert judged.notes == []
 
 
+def test_a_waived_regression_does_not_end_the_gate_for_the_others() -> None:
+    judged = record(pairs(12, {SEARCH.name: 1.5}))
+    assert not decide(judged, [Waiver(SEARCH.name, "known", TODAY)], TODAY)
+
+
 def test_a_waiver_that_covers_nothing_can_be_removed() -> None:
     judged = decided(record(pairs(12)), Waiver(SEARCH.name, "old", TODAY))
     assert judged.notes == ['the waiver of "search P50" covers nothing, it did not regress: it can be removed']
