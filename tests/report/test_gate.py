@@ -2,6 +2,7 @@
 
 import html as entities
 import io
+import itertools
 import re
 import shlex
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from lxml import etree
+from matplotlib.figure import Figure
 from rich.console import Console
 
 from harness.core import gate as core
@@ -17,7 +19,7 @@ from harness.report.gate.bars import WIDTH, interval_bars
 from harness.report.gate.comment import LIMIT, MARKER, comment, summary
 from harness.report.gate.curves import curve_plot, pooled
 from harness.report.gate.dots import pairs_plot
-from harness.report.gate.forest import forest_plot
+from harness.report.gate.forest import forest_plot, ratio_axis
 from harness.report.gate.junit import junit
 from harness.report.gate.ratios import interval, share, worse
 from harness.report.gate.rows import metric_rows, pair_rows
@@ -322,3 +324,16 @@ def test_a_record_that_was_saved_gives_the_same_report(records, tmp_path):
         again = core.load(tmp_path)
         assert comment(again) == comment(records[name])
         assert terminal(again) == terminal(records[name])
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.25, 4), (0.65, 4), (0.75, 2.6), (0.65, 1.55), (0.85, 1.2)])
+def test_ratios_on_an_axis_are_labelled_apart_from_each_other(low, high):
+    figure = Figure(figsize=(8.6, 5))
+    axes = figure.add_axes((0.23, 0.1, 0.46, 0.8))
+    ratio_axis(axes, low, high)
+    figure.draw_without_rendering()
+    labels = sorted(axes.get_xticklabels(), key=lambda label: label.get_position())
+    boxes = [label.get_window_extent() for label in labels]
+    assert "1×" in [label.get_text() for label in labels]
+    assert len(labels) >= 4
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))

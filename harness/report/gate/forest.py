@@ -1,5 +1,6 @@
 """All metrics of a gate at a glance: how much worse head is, with intervals."""
 
+import math
 from typing import Final
 
 from matplotlib.axes import Axes
@@ -24,8 +25,10 @@ COLOURS: Final = {
 
 _REACH = 4.0
 """Ratios further off than this stand at the edge, as arrows."""
-_TICKS = (0.25, 0.33, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15, 1.2, 1.3, 1.5, 2.0, 3.0, 4.0)
-_MOST_TICKS = 7
+_TICKS = (1.0, 2.0, 0.5, 4.0, 0.25, 1.5, 3.0, 1.2, 0.8, 1.1, 0.9, 1.3, 0.7, 1.05, 0.95, 1.15, 0.85)
+"""Those that matter most come first: one too close to another that is there already is left out."""
+_APART = 0.11
+"""Share of the axis that a label needs."""
 
 
 def forest_plot(record: GateRecord) -> str:
@@ -75,11 +78,11 @@ def ratio_axis(axes: Axes, low: float, high: float) -> None:
     """A log x axis of ratios."""
     axes.set_xscale("log")
     axes.set_xlim(low, high)
-    ticks = [tick for tick in _TICKS if low <= tick <= high]
-    while len(ticks) > _MOST_TICKS:
-        # Every other one, counted from the middle, which stays.
-        middle = ticks.index(1.0)
-        ticks = ticks[middle % 2 :: 2]
+    apart = _APART * math.log(high / low)
+    ticks: list[float] = []
+    for tick in _TICKS:
+        if low <= tick <= high and all(abs(math.log(tick / other)) >= apart for other in ticks):
+            ticks.append(tick)
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda ratio, _: f"{ratio:g}×"))
