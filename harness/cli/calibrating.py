@@ -16,8 +16,9 @@ from harness.cli.interrupt import Interrupts
 from harness.core import calibration as records
 from harness.core.calibration import OPERATION, Arm, CalibrationRecord
 from harness.core.errors import MembenchError, UsageError
-from harness.core.gate import SIDES, GateVerdict, Pair, Rules
+from harness.core.gate import SIDES, GateVerdict, Pair
 from harness.core.gate import load as load_gate
+from harness.core.rules import Rules
 from harness.core.scenario import Scenario
 from harness.gate.calibrating import ALIKE, FACTORS, FAULT, Calibrating
 from harness.gate.measuring import Measuring

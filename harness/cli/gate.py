@@ -13,7 +13,8 @@ import scenarios
 from harness.cli import folders
 from harness.cli.options import DEFAULT_MEMORIES, RUNS, checked_postgres, checked_url
 from harness.core.errors import Exit, UsageError
-from harness.core.gate import GateRecord, Rules, Side, exit_status, load_rules, load_waivers
+from harness.core.gate import GateRecord, Side, exit_status
+from harness.core.rules import Rules, load_rules, load_waivers
 from harness.core.scenario import load_scenario
 
 WAIVERS: Final = Path("waivers.toml")

@@ -15,8 +15,9 @@ from harness.cli.display import Display
 from harness.cli.interrupt import Interrupts
 from harness.core import gate as records
 from harness.core.errors import MembenchError, UsageError
-from harness.core.gate import SIDES, GateRecord, GateVerdict, Side, Waiver
+from harness.core.gate import SIDES, GateRecord, GateVerdict, Side
 from harness.core.record import Status
+from harness.core.rules import Waiver
 from harness.gate.micro import PREFIX, MicroGate
 from harness.gate.services import Cloned, Given, Services, corpus_of
 from harness.gate.session import Gate

@@ -8,8 +8,9 @@ import msgspec
 from msgspec import Struct
 
 from harness.core.errors import UsageError
-from harness.core.gate import Pair, Rules
+from harness.core.gate import Pair
 from harness.core.record import Provenance
+from harness.core.rules import Rules
 
 FORMAT: Final = 1
 FILE: Final = "calibration.json"

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from harness.core.errors import LoadError
-from harness.core.gate import SIDES, Block, Pair, Rules, Side, other
+from harness.core.gate import SIDES, Block, Pair, Side, other
+from harness.core.rules import Rules
 from harness.core.scenario import ClosedArrivals, Scenario
 from harness.corpus import Dataset
 from harness.corpus.tapes import write_tapes

@@ -10,9 +10,10 @@ from typing import Final
 import msgspec
 
 from harness.core.errors import LoadError, StackError
-from harness.core.gate import SIDES, Block, GateRecord, Metric, Pair, Rules, Side, Waiver
+from harness.core.gate import SIDES, Block, GateRecord, Pair, Side
 from harness.core.histogram import enough_for
 from harness.core.record import MicroResult
+from harness.core.rules import Metric, Rules, Waiver
 from harness.gate import session
 from harness.gate.sources import Revision, Say
 from harness.judge.doubt import STEAL_BOUND

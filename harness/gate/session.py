@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 
-from harness.core.gate import GateRecord, Pair, Rules, Waiver
+from harness.core.gate import GateRecord, Pair
+from harness.core.rules import Rules, Waiver
 from harness.gate.measuring import Measuring
 from harness.gate.services import Services
 from harness.gate.sources import Say

@@ -10,7 +10,8 @@ from scipy.stats import binomtest
 
 from harness.core.calibration import Calibration, Frequency
 from harness.core.errors import UsageError
-from harness.core.gate import Pair, Rules
+from harness.core.gate import Pair
+from harness.core.rules import Rules
 from harness.judge.comparison import Differences, compare
 
 DRAWS: Final = 2000

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import false_discovery_control
 
-from harness.core.gate import Metric, Pair, Rules
+from harness.core.gate import Pair
 from harness.core.paired import Floats, Walsh, holm, p_greater
+from harness.core.rules import Metric, Rules
 
 Flags = npt.NDArray[np.bool_]
 

@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from harness.core.gate import GateRecord, GateVerdict, MetricResult, Waiver
+from harness.core.gate import GateRecord, GateVerdict, MetricResult
+from harness.core.rules import Waiver
 from harness.judge import metric, sides, waivers, wording
 from harness.judge.comparison import Differences, compare, improved
 

@@ -6,8 +6,9 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from harness.core.gate import SIDES, GateRecord, GateVerdict, Metric, MetricResult, Pair, Side
+from harness.core.gate import SIDES, GateRecord, GateVerdict, MetricResult, Pair, Side
 from harness.core.paired import Floats, detectable, estimate, ratio_of
+from harness.core.rules import Metric
 from harness.judge import wording
 from harness.judge.comparison import Comparison, Differences, Flags, compare
 

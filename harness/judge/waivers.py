@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 
 from harness.core.errors import UsageError
-from harness.core.gate import GateVerdict, Metric, MetricResult, Waiver
+from harness.core.gate import GateVerdict, MetricResult
+from harness.core.rules import Metric, Waiver
 
 
 def check(waivers: Sequence[Waiver], metrics: Sequence[Metric]) -> None:

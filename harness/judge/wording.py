@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from harness.core.gate import Metric, MetricResult, Rules
+from harness.core.gate import MetricResult
+from harness.core.rules import Metric, Rules
 
 _WORSE: Final = {"latency": "slower", "rate": "lower", "cpu": "higher", "micro": "slower"}
 _BETTER: Final = {"latency": "faster", "rate": "higher", "cpu": "lower", "micro": "faster"}

@@ -11,7 +11,8 @@ import pytest
 from harness.cli.app import main
 from harness.core import gate as gates
 from harness.core import record as records
-from harness.core.gate import Compared, GateRecord, GateVerdict, Metric, MetricResult, Rules
+from harness.core.gate import Compared, GateRecord, GateVerdict, MetricResult
+from harness.core.rules import Metric, Rules
 from harness.core.verdict import Verdict
 from tests.report.conftest import WARM, Server, make, provenance, result_of, target
 

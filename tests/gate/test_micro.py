@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import LoadError, StackError
-from harness.core.gate import SIDES, GateRecord, GateVerdict, Metric, Pair, Rules, Side
+from harness.core.gate import SIDES, GateRecord, GateVerdict, Pair, Side
 from harness.core.record import MicroResult, Provenance
+from harness.core.rules import Metric, Rules
 from harness.gate.micro import BUDGET_US, FEWEST, MicroGate, metrics_of, rounds_of, rules_of, values_of
 from harness.gate.sources import Revision
 from harness.stack.checkout import Checkout

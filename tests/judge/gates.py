@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from harness.core.gate import SIDES, Block, Compared, GateRecord, Metric, Pair, Rules, Side
+from harness.core.gate import SIDES, Block, Compared, GateRecord, Pair, Side
 from harness.core.histogram import Histogram
 from harness.core.record import Provenance
 from harness.core.recorder import Tally
+from harness.core.rules import Metric, Rules
 
 GET = Metric("get P50", "mix", "latency", "get", gated=True)
 SEARCH = Metric("search P50", "mix", "latency", "search", gated=True)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from harness.core.errors import UsageError
-from harness.core.gate import Compared, GateRecord, GateVerdict, Metric, MetricResult, Waiver
+from harness.core.gate import Compared, GateRecord, GateVerdict, MetricResult
+from harness.core.rules import Metric, Waiver
 from harness.judge.gate import cut_short, decide
 from harness.judge.metric import so_far
 from tests.judge import gates

@@ -5,21 +5,11 @@ from datetime import date
 
 import numpy as np
 
-from harness.core.gate import (
-    SIDES,
-    Block,
-    Compared,
-    GateRecord,
-    GateVerdict,
-    Metric,
-    MetricResult,
-    Pair,
-    Rules,
-    Waiver,
-)
+from harness.core.gate import SIDES, Block, Compared, GateRecord, GateVerdict, MetricResult, Pair
 from harness.core.histogram import Histogram
 from harness.core.record import Setting
 from harness.core.recorder import Tally
+from harness.core.rules import Metric, Rules, Waiver
 from harness.core.scenario import ClosedArrivals, OpenArrivals, Operation, Phases, Scenario
 
 from .conftest import provenance

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from harness.core.gate import GateRecord, Metric, MetricResult, Pair, Side
+from harness.core.gate import GateRecord, MetricResult, Pair, Side
+from harness.core.rules import Metric
 from harness.report import canvas
 from harness.report.gate.ratios import worse
 from harness.report.gate.rows import figure as shown

@@ -2,7 +2,7 @@
 
 import math
 
-from harness.core.gate import Metric
+from harness.core.rules import Metric
 from harness.report.units import NOTHING, number
 
 _TIMES = 9.0

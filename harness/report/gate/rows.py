@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from harness.core.gate import SIDES, GateRecord, GateVerdict, Metric, MetricResult, Side
+from harness.core.gate import SIDES, GateRecord, GateVerdict, MetricResult, Side
+from harness.core.rules import Metric
 from harness.report.gate import words
 from harness.report.gate.ratios import interval, worse
 from harness.report.gate.ratios import share as percent

@@ -6,7 +6,7 @@ import pytest
 
 import scenarios
 from harness.core.errors import UsageError
-from harness.core.gate import load_rules
+from harness.core.rules import load_rules
 from harness.core.scenario import load_scenario
 
 SHIPPED = scenarios.GATE / "gate.toml"
