@@ -14,7 +14,7 @@ from harness.core import record as records
 from harness.core.gate import Compared, GateRecord, GateVerdict, MetricResult
 from harness.core.rules import Metric, Rules
 from harness.core.verdict import Verdict
-from tests.report.conftest import WARM, Server, make, provenance, result_of, target
+from tests.report.runs import WARM, Server, make, provenance, result_of, target
 
 METRICS = (Metric("search P99", "warm_query", "latency", "search", 99, gated=True),)
 

@@ -11,7 +11,7 @@ from harness.core.record import OperationVerdict, Setting
 from harness.core.scenario import Operation, Phases, Scenario
 from harness.core.verdict import Verdict
 from harness.judge.compare import compare, rate_ratio_interval, ratio_interval
-from tests.report.conftest import DATA, SYSTEM, WARM, Server, make, provenance, result_of
+from tests.report.runs import DATA, SYSTEM, WARM, Server, make, provenance, result_of
 
 replace = msgspec.structs.replace
 

@@ -12,7 +12,7 @@ from harness.core.recorder import Tally
 from harness.core.rules import Metric, Rules, Waiver
 from harness.core.scenario import ClosedArrivals, OpenArrivals, Operation, Phases, Scenario
 
-from .conftest import provenance
+from .runs import provenance
 
 MIX = Scenario(
     name="gate_mix",

@@ -11,7 +11,7 @@ from harness.judge.compare import compare
 from harness.report import compare as drawing
 from harness.report import history
 
-from .conftest import WARM, Server, make, provenance, result_of
+from .runs import WARM, Server, make, provenance, result_of
 from .test_golden import check
 
 

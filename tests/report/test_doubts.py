@@ -16,7 +16,7 @@ from harness.core.targets import load_targets
 from harness.judge import targets as judging
 from harness.judge.doubt import Doubt
 
-from .conftest import provenance
+from .runs import provenance
 from .test_outputs import all_texts, flat
 
 TARGETS = {target.id: target for target in load_targets(scenarios.TARGETS)}

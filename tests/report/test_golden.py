@@ -1,13 +1,15 @@
 """Whole outputs, compared with files. `MEMBENCH_GOLDEN=write pytest tests/report` writes them anew: read the diff."""
 
 import os
+from pathlib import Path
 
 import pytest
 
 from harness.report.markdown import markdown
 
-from .conftest import GOLDEN
 from .test_outputs import terminal
+
+GOLDEN = Path(__file__).parent / "golden"
 
 
 def check(name, text):

@@ -17,7 +17,7 @@ from harness.report.plots import all_plots
 from harness.report.terminal import print_report
 from harness.report.write import write_reports
 
-from .conftest import FLOOR_REASON, INVALID_REASONS
+from .runs import FLOOR_REASON, INVALID_REASONS
 
 
 def terminal(record, width=80, **options):

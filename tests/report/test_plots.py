@@ -10,7 +10,7 @@ from harness.report.percentiles import percentile_plot
 from harness.report.plots import all_plots, telemetry_plot
 from harness.report.timeline import timeline_plot
 
-from .conftest import target
+from .runs import target
 
 
 def test_each_scenario_has_its_plots_and_telemetry_only_where_it_was_read(healthy):
