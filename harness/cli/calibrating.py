@@ -20,9 +20,10 @@ from harness.core.gate import SIDES, GateVerdict, Pair
 from harness.core.gate import load as load_gate
 from harness.core.rules import Rules
 from harness.core.scenario import Scenario
+from harness.corpus import GeneratedCorpus
 from harness.gate.calibrating import ALIKE, FACTORS, FAULT, Calibrating
 from harness.gate.measuring import Measuring
-from harness.gate.services import Cloned, corpus_of
+from harness.gate.services import Cloned
 from harness.gate.sources import Command
 from harness.judge.calibration import completed, resampled, rounds_of
 from harness.load.driver import LoadSeries
@@ -120,7 +121,7 @@ class CalibrationRun:
         slices.shorten()  # as a gate does
         with Server(options.postgres, services=len(SIDES), autovacuum=False, say=display.step) as server:
             dial = server.ledger.folder("dial") / "faults"
-            corpus = corpus_of(record.memories, DATA_SEED, datetime.now(UTC))
+            corpus = GeneratedCorpus.of_day(record.memories, seed=DATA_SEED, moment=datetime.now(UTC))
             # The same code twice, so that factor 1 is alike in everything.
             sources = {
                 side: Command(command(dial if side == "head" else dial.with_name("untouched")), server.ledger)

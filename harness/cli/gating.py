@@ -18,8 +18,9 @@ from harness.core.errors import MembenchError, UsageError
 from harness.core.gate import SIDES, GateRecord, GateVerdict, Side
 from harness.core.record import Status
 from harness.core.rules import Waiver
+from harness.corpus import GeneratedCorpus
 from harness.gate.micro import PREFIX, MicroGate
-from harness.gate.services import Cloned, Given, Services, corpus_of
+from harness.gate.services import Cloned, Given, Services
 from harness.gate.session import Gate
 from harness.gate.sources import Command, Revision, Source
 from harness.report.gate.terminal import print_gate
@@ -152,7 +153,7 @@ class Gating:
     @contextlib.contextmanager
     def _services(self, display: Display) -> Iterator[tuple[Services, Ledger]]:
         options = self._options
-        corpus = corpus_of(options.memories, DATA_SEED, datetime.now(UTC))
+        corpus = GeneratedCorpus.of_day(options.memories, seed=DATA_SEED, moment=datetime.now(UTC))
         if options.urls is not None:
             with Ledger() as ledger:
                 yield Given(options.urls, corpus, display.step), ledger

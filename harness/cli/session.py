@@ -6,7 +6,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import scenarios
 from harness.cli.calming import calmed
@@ -142,10 +142,7 @@ class Session:
         if options.corpus is not None:
             self._display.step(f"reading {options.corpus.name}")
             return JsonlCorpus(options.corpus, options.questions, seed=options.seed)
-        # Ages are relative to a day, not to this second: two runs of a day load the same memories. An hour of slack
-        # keeps the youngest from lying in the service's future.
-        today = self._now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(hours=1)
-        return GeneratedCorpus(options.memories, seed=options.seed, now=today)
+        return GeneratedCorpus.of_day(options.memories, seed=options.seed, moment=self._now)
 
     def _load(self, url: str, corpus: Corpus) -> Dataset:
         builder = DatasetBuilder(corpus)

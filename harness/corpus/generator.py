@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
@@ -160,6 +160,15 @@ class GeneratedCorpus(Corpus):
         half = _cast(seed).prose.distinct // 2
         if count > half:
             raise CorpusError(f"{count:,} memories cannot all be different", hint=f"ask for {half:,} at most")
+
+    @classmethod
+    def of_day(cls, count: int, *, seed: int, moment: datetime) -> GeneratedCorpus:
+        """One whose ages are counted from that day and not from that second: two of a day are the same.
+
+        An hour of slack keeps the youngest from lying in a service's future.
+        """
+        today = moment.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(hours=1)
+        return cls(count, seed=seed, now=today)
 
     @property
     def questions(self) -> Sequence[Question]:

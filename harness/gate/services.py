@@ -5,7 +5,6 @@ import json
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
 from typing import Protocol
 
 import psutil
@@ -13,7 +12,7 @@ import psutil
 from harness.core.errors import LoadError, StackError
 from harness.core.gate import SIDES, Compared, Side, other
 from harness.core.record import Setting
-from harness.corpus import Corpus, Dataset, DatasetBuilder, GeneratedCorpus, NewMemory
+from harness.corpus import Corpus, Dataset, DatasetBuilder, NewMemory
 from harness.gate.sources import Say, Source
 from harness.load.loader import BATCH, load
 from harness.stack import databases, embedded
@@ -210,12 +209,6 @@ class Given:
         """See `Services`."""
         for url in self._urls.values():
             idle(url)
-
-
-def corpus_of(memories: int, seed: int, now: datetime) -> Corpus:
-    """The memories of a gate: those of a day are alike."""
-    today = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(hours=1)
-    return GeneratedCorpus(memories, seed=seed, now=today)
 
 
 def fill(url: str, corpus: Corpus) -> Dataset:

@@ -136,6 +136,14 @@ def test_queries_are_different_and_filter_by_a_topic_that_exists():
     assert some[0] != next(queries(3))
 
 
+def test_two_of_a_day_are_the_same_and_lie_in_the_past():
+    early, late = datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC), datetime(2026, 1, 1, 23, 59, tzinfo=UTC)
+    corpora = [GeneratedCorpus.of_day(100, seed=3, moment=moment) for moment in (early, late)]
+    assert corpora[0].fingerprint == corpora[1].fingerprint
+    assert all(corpus.now < early for corpus in corpora)
+    assert GeneratedCorpus.of_day(100, seed=3, moment=late + timedelta(hours=1)).fingerprint != corpora[0].fingerprint
+
+
 @pytest.mark.parametrize(
     ("count", "sizes", "now", "message", "hint"),
     [
