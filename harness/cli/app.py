@@ -57,7 +57,9 @@ def run(
     scenario: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[SCENARIO]...", help="Scenarios to run, in this order. Without any, a suite.", show_default=False
+            metavar="[SCENARIO]...",
+            help="Scenarios to run, in this order: names, or TOML files of your own. Without any, a suite.",
+            show_default=False,
         ),
     ] = None,
     suite: Annotated[
@@ -141,7 +143,7 @@ def run(
     asked = scenario or []
     chosen, micro, suite_name, found = choose(asked, suite, rate=rate, users=users, think=think, duration=seconds)
     now = datetime.now(UTC)
-    what = suite_name or "-".join(asked)
+    what = suite_name or "-".join(Path(name).stem for name in asked)
     options = RunOptions(
         scenarios=chosen,
         micro=micro,

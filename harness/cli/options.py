@@ -90,7 +90,7 @@ def choose(
     duration: float | None,
     think: float | None = None,
 ) -> tuple[list[Scenario], bool, str, Suite | None]:
-    """The scenarios that names and a suite stand for.
+    """The scenarios that names, files and a suite stand for.
 
     Returns:
         the scenarios, whether micro-benchmarks are among them, the suite's name or "", and the suite.
@@ -105,13 +105,23 @@ def choose(
         raise UsageError(f"there is no suite '{suite}'", hint=f"suites are {', '.join(suites)}")
     chosen = suites[suite] if suite else None
     wanted = names or (chosen.scenarios if chosen else [])
-    files = scenarios.paths()
-    for name in wanted:
-        if name != MICRO and name not in files:
-            raise UsageError(f"there is no scenario '{name}'", hint=f"scenarios are {', '.join([*files, MICRO])}")
     found = [
-        load_scenario(files[name]).in_suite(suite).under(rate=rate, users=users, think=think, duration=duration)
+        load_scenario(_file(name)).in_suite(suite).under(rate=rate, users=users, think=think, duration=duration)
         for name in dict.fromkeys(wanted)
         if name != MICRO
     ]
+    alike = {one.name for one in found if sum(one.name == other.name for other in found) > 1}
+    if alike:
+        raise UsageError(f"two scenarios have the name '{alike.pop()}'", hint="give one of them another, and its file")
     return found, MICRO in wanted, suite or "", chosen
+
+
+def _file(name: str) -> Path:
+    """A scenario's file: one of ours by its name, or anybody's by its path."""
+    ours = scenarios.paths()
+    if name.endswith(".toml"):
+        return Path(name)
+    if name not in ours:
+        hint = f"scenarios are {', '.join([*ours, MICRO])}; one of your own is given by its file: mine.toml"
+        raise UsageError(f"there is no scenario '{name}'", hint=hint)
+    return ours[name]

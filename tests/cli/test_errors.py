@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import scenarios
 from tests.cli.conftest import Membench
 from tests.ports import free_port
 
@@ -16,6 +17,8 @@ from tests.ports import free_port
     ("words", "message", "next_step"),
     [
         (["run", "teleport"], "there is no scenario 'teleport'", "working_access"),
+        (["run", "mine.toml"], "cannot read the scenario mine.toml", ""),
+        (["run", "noop", str(scenarios.FOLDER / "noop.toml")], "two scenarios have the name 'noop'", "another"),
         (["run", "--suite", "huge"], "there is no suite 'huge'", "smoke, standard, full, shapes"),
         (["run", "noop", "--rate", "5", "--users", "5"], "--rate is open load", ""),
         (["run", "noop", "--think", "0"], "--think is of --users", ""),

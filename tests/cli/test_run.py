@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import scenarios
 from harness.core.hlog import read_hlog
 from harness.stack.container import DEFAULT_IMAGE, engine_answers
 from tests.cli.conftest import ROOT, Membench, judged
@@ -43,6 +44,19 @@ def test_somebody_elses_service(membench: Membench, fake_service: Callable[..., 
     assert response["p999"] is None  # a thousand requests do not carry it
     assert sum(histogram.count for tag, histogram in read_hlog(folder / "noop.noop.hlog") if tag == "service") == 1000
     assert membench.left_behind() == []
+
+
+def test_a_scenario_of_ones_own(membench: Membench, fake_service: Callable[..., str]) -> None:
+    text = scenarios.paths()["noop"].read_text()
+    assert text.count('name = "noop"\ntitle') == 1
+    (membench.cwd / "idle.toml").write_text(text.replace('name = "noop"\ntitle', 'name = "idle"\ntitle'))
+    url = fake_service()
+    judged(*membench.run("run", "idle.toml", "--url", url, "--rate", 100, "--duration", "2s"))
+    (folder,) = (path for path in (membench.cwd / "results" / "runs").iterdir() if not path.is_symlink())
+    assert folder.name.endswith("-idle")
+    record = json.loads((folder / "run.json").read_text())
+    assert [result["scenario"]["name"] for result in record["scenarios"]] == ["idle"]
+    assert figures(membench, folder.name)["operations"]["noop"]["ok"] == 200
 
 
 def test_latest_and_drawing_again_from_the_record_alone(membench: Membench, fake_service: Callable[..., str]) -> None:
