@@ -118,13 +118,16 @@ class Block(Struct):
     def value(self, metric: Metric) -> float | None:
         """The block's figure: microseconds, or answers per second; None where it has none.
 
-        A percentile is Harrell and Davis's; an unanswered request counts as the drain, which it took at the least.
+        A percentile is Harrell and Davis's; an unanswered request counts as the drain, which it took at the least. A
+        block without any answer counts as one with half of one: its rate is low, not unknown.
         """
         if metric.kind == "rate":
-            return self.rates.get(metric.operation) or None
+            rate = self.rates.get(metric.operation)
+            return None if rate is None else rate or 0.5 / self.seconds
         if metric.kind == "cpu":
             answered = sum(tally.ok + tally.error for tally in self.tallies.values())
-            return self.service_cpu * 1e6 / answered if self.service_cpu and answered else None
+            used = self.service_cpu or 0.0
+            return used * 1e6 / answered if used > 0 and answered else None
         if metric.kind == "micro" or metric.operation not in self.tallies:
             return None
         histogram, unknown = self.histogram(metric.operation, metric.clock), self.unanswered(metric.operation)
@@ -159,10 +162,12 @@ class Pair(Struct, dict=True):
         return next((one for one in self.blocks if one.side == side and one.scenario == scenario), None)
 
     def take_values(self, metrics: tuple[Metric, ...]) -> None:
-        """Fill in `values` from the blocks."""
+        """Fill in `values` from the blocks; a rate where any side answered."""
         for metric in metrics:
-            found = [one.value(metric) for side in SIDES if (one := self.block(side, metric.block)) is not None]
-            match found:
+            blocks = [one for side in SIDES if (one := self.block(side, metric.block)) is not None]
+            if metric.kind == "rate" and not any(one.rates.get(metric.operation) for one in blocks):
+                continue
+            match [one.value(metric) for one in blocks]:
                 case [float() as base, float() as head]:
                     self.values[metric.name] = base, head
 

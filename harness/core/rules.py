@@ -95,6 +95,19 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True):
         if not any(metric.gated for metric in self.metrics):
             raise ValueError("no metric is gated: such a gate could not fail")
 
+    @property
+    def most(self) -> int:
+        """Pairs that a gate measures at the most, those that replace spoilt ones among them."""
+        return round(self.looks[-1] * (1 + self.spare))
+
+    @property
+    def could_find(self) -> bool:
+        """Whether the last look has pairs enough to accuse anything at all, however slow it has become.
+
+        The smallest p of n signed ranks is 2^-n, and Holm's first step multiplies it by the number of gated metrics.
+        """
+        return sum(metric.gated for metric in self.metrics) * 0.5 ** self.looks[-1] < self.alpha
+
     def turns(self, seconds: float) -> int:
         """In how many a block of this length is measured: two, so that each side is first once, unless it is short."""
         return max(1 if seconds <= self.turn / 4 else 2, round(seconds / self.turn))
@@ -130,6 +143,11 @@ def load_rules(path: Path) -> Rules:
         UsageError: the file cannot be read, or they are none.
     """
     rules: Rules = _toml(path, Rules)
+    if not rules.could_find:
+        raise UsageError(
+            f"{path}: {rules.looks[-1]} pairs are too few for so many gated metrics: such a gate could not fail",
+            hint="give its last look more pairs, or gate fewer metrics",
+        )
     return rules
 
 

@@ -102,7 +102,12 @@ class MicroGate:
                     templates[side] = databases.make()
                 first[side] = runs[side].results(self._server, templates.get(side), {"*": FEWEST})
             rounds = rounds_of(first)
-            for number in range(1, round(record.rules.looks[-1] * (1 + record.rules.spare)) + 1):
+            if not rules_of(record.rules, metrics_of(first)).could_find:
+                raise LoadError(
+                    f"{record.rules.looks[-1]} pairs are too few for so many micro-benchmarks: nothing could be found",
+                    hint="give the rules' last look more pairs",
+                )
+            for number in range(1, record.rules.most + 1):
                 order = [self._coin.choice(SIDES)]
                 order += [side for side in SIDES if side not in order]
                 pair, found = Pair(number=number, round=1, first={BLOCK: order[0]}, blocks=[]), {}

@@ -232,12 +232,13 @@ def name_of(url: str) -> str:
 
 
 def cpu_of(pid: int) -> float | None:
-    """Seconds of CPU that a process and its descendants have used."""
+    """Seconds of CPU that a process and its descendants have used, those that have ended included."""
     total, seen = 0.0, False
     for one in processes_of(pid):
         with contextlib.suppress(psutil.Error):
             times = one.cpu_times()
-            total, seen = total + times.user + times.system, True
+            total += times.user + times.system + times.children_user + times.children_system
+            seen = True
     return total if seen else None
 
 

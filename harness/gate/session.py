@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 
 from harness.core.gate import GateRecord, Pair
-from harness.core.rules import Rules, Waiver
+from harness.core.rules import Waiver
 from harness.gate.measuring import Measuring
 from harness.gate.services import Services
 from harness.gate.sources import Say
@@ -51,12 +51,12 @@ class Gate:
 
     def _pairs(self, measuring: Measuring) -> Iterator[Pair]:
         record, rules = self.record, self.record.rules
-        for round_ in range(1, rounds(rules) + 1):
+        for round_ in range(1, -(-rules.most // rules.round_pairs) + 1):
             self._begin(measuring, round_)
             if differences(record):
                 return
             measuring.warm(self._services, round_)
-            for _ in range(rules.round_pairs):
+            for _ in range(min(rules.round_pairs, rules.most - len(record.pairs))):
                 yield measuring.pair(self._services, len(record.pairs) + 1, round_)
 
     def _begin(self, measuring: Measuring, round_: int) -> None:
@@ -84,12 +84,6 @@ def judge(record: GateRecord, pairs: Iterable[Pair], waivers: Sequence[Waiver], 
         paired()
         if over:
             return
-        if differences(record) or errors_of(record):
+        if differences(record) or errors_of(record, certain=True):
             break  # nothing that is still to come would change that
     cut_short(record)
-
-
-def rounds(rules: Rules) -> int:
-    """How many there can be: enough for the last look, and for pairs that replace spoilt ones."""
-    most = rules.looks[-1] * (1 + rules.spare)
-    return -(-round(most) // rules.round_pairs)

@@ -24,8 +24,8 @@ def decide(record: GateRecord, waiving: Sequence[Waiver], today: date) -> bool:
     """Judge what has been measured so far; to be called after each pair.
 
     Only with exactly as many pairs that count as one of the looks asks for is anything decided, and before the last
-    only that the gate passes: whoever looks more often finds more than there is. In between, `record.metrics` are
-    estimates so far.
+    only that the gate passes: whoever looks more often finds more than there is. Until it is over, `record.metrics` are
+    estimates so far, and nothing else of the record is touched.
 
     Args:
         record: `metrics`, `verdict`, `reasons`, `hints`, `notes` and `look` are filled in.
@@ -40,15 +40,15 @@ def decide(record: GateRecord, waiving: Sequence[Waiver], today: date) -> bool:
     """
     rules, pairs = record.rules, record.counted
     waivers.check(waiving, rules.metrics)
-    if len(pairs) not in rules.looks:
-        record.metrics = metric.so_far(record)
-        return False
     differences = Differences.between(pairs, rules.metrics)
     comparison = compare(differences, rules)
+    spoilt = _spoilt(record)
+    early = bool(spoilt) or (bool(comparison.passes[0]) and not sides.errors_of(record))
+    if len(pairs) not in rules.looks or (len(pairs) < rules.looks[-1] and not early):
+        record.metrics = metric.measured(record, differences, comparison)
+        return False
     without_lag = metric.explained(pairs, rules.metrics, comparison.regressed)
     comparison = replace(comparison, regressed=comparison.regressed & np.isnan(without_lag))
-    spoilt = _spoilt(record)
-
     record.look = rules.looks.index(len(pairs))
     record.metrics = metric.measured(record, differences, comparison, look=True)
     hints = metric.judge(record, comparison, improved(differences, rules), without_lag)
@@ -58,10 +58,8 @@ def decide(record: GateRecord, waiving: Sequence[Waiver], today: date) -> bool:
         _spoil(record, spoilt)
     else:
         _conclude(record, hints)
-    over = len(pairs) == rules.looks[-1] or bool(spoilt) or bool(comparison.passes[0])
-    if over:
-        _note(record, [*sides.remarks(record), *waivers.idle(record.metrics, waiving)])
-    return over
+    _note(record, [*sides.remarks(record), *waivers.idle(record.metrics, waiving)])
+    return True
 
 
 def cut_short(record: GateRecord) -> None:
@@ -94,7 +92,8 @@ def _spoilt(record: GateRecord) -> Spoilt:
         hint = f"every pair was in doubt, the last since {doubts[-1]}" if doubts else "see whether the services came up"
         return [("nothing was measured: no pair counts", hint)]
     unlike = [(told, "compare both with the same interpreter and schema") for told in sides.differences(record)]
-    failed = [(told, "see that service's log: it has to answer first") for told in sides.errors_of(record)]
+    failures = sides.errors_of(record, certain=True)
+    failed = [(told, "see that service's log: it has to answer first") for told in failures]
     return unlike + failed
 
 

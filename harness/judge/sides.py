@@ -14,18 +14,23 @@ ERRORS_IN_BLOCK: Final = 0.01
 """The same within one block: a spell of failures is not diluted by the blocks without."""
 
 
-def errors_of(record: GateRecord) -> list[str]:
-    """A sentence for each side, block and operation that answered with errors.
+def errors_of(record: GateRecord, *, certain: bool = False) -> list[str]:
+    """A sentence for each side, block and operation that answered with errors, or not at all.
 
     A service that fails fast is not a fast one, and one that fails is not merely slower: its gate can neither pass
     nor name a ratio.
+
+    Args:
+        record: with the pairs so far.
+        certain: only what will still be too much when all pairs of the last look are there, even without any more.
     """
+    share = min(len(record.counted) / record.rules.looks[-1], 1.0) if certain else 1.0
     blocks = [block for pair in record.counted for block in pair.blocks]
     ordered = sorted(blocks, key=lambda block: (SIDES.index(block.side), block.scenario))
     return [
         told
         for (side, scenario), same in groupby(ordered, key=lambda block: (block.side, block.scenario))
-        for told in _failures(side, scenario, list(same))
+        for told in _failures(side, scenario, list(same), share)
     ]
 
 
@@ -55,17 +60,26 @@ def _differing(record: GateRecord, fields: tuple[tuple[str, str], ...]) -> Itera
             yield f"base and head have different {name}: {base[:40]} and {head[:40]}"
 
 
-def _failures(side: Side, scenario: str, blocks: list[Block]) -> Iterator[str]:
+def _failures(side: Side, scenario: str, blocks: list[Block], share: float) -> Iterator[str]:
+    """By these blocks, which are that share of all that are to come."""
     for operation in dict.fromkeys(name for block in blocks for name in block.tallies):
         tallies = [block.tallies[operation] for block in blocks if operation in block.tallies]
         failed, sent = sum(tally.error for tally in tallies), sum(tally.sent for tally in tallies)
         worst = max(_share(tally) for tally in tallies)
-        if sent and (failed / sent > ERRORS or worst > ERRORS_IN_BLOCK):
+        if sent and (failed * share / sent > ERRORS or worst > ERRORS_IN_BLOCK):
             kinds = sum((Counter(block.errors.get(operation, {})) for block in blocks), Counter[str]())
             commonest = "".join(f", most often {kind} ({count:,})" for kind, count in kinds.most_common(1))
             yield (
                 f"{side} failed {failed:,} of {sent:,} requests of {operation} in {scenario} ({failed / sent:.2%}; "
                 f"{worst:.1%} in its worst block){commonest}"
+            )
+        # One spell may be the machine's: what is left without the worst block is the service's.
+        hung = [max(tally.censored, 0) for tally in tallies]
+        if sent and (sum(hung) - max(hung)) * share / sent > ERRORS:
+            blocks_with = sum(count > 0 for count in hung)
+            yield (
+                f"{side} did not answer {sum(hung):,} of {sent:,} requests of {operation} in {scenario} at all "
+                f"({sum(hung) / sent:.2%}, in {blocks_with} blocks)"
             )
 
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from harness.core.gate import GateRecord, GateVerdict, Pair
-from harness.gate.session import judge, rounds
+from harness.gate.session import judge
 from tests.judge import gates
 from tests.judge.gates import GET, RATE, SEARCH, pairs, record, rules
 
 RULES = rules([GET, SEARCH, RATE], spare=0.25)
-MOST = rounds(RULES) * RULES.round_pairs
+MOST = RULES.most
 SLOWER = {SEARCH.name: 1.3}
 CLOCKS = {"response": np.array([5000.0])}
 DOUBT = "the hypervisor took 30% of the CPU"

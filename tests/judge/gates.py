@@ -69,6 +69,7 @@ def block(
     operation: str = "search",
     scenario: str = "mix",
     errors: int = 0,
+    hung: int = 0,
     doubts: Sequence[str] = (),
 ) -> Block:
     """A block of one operation, from what its requests took, microseconds."""
@@ -78,7 +79,7 @@ def block(
         histogram.record(values)
         histograms[clock] = histogram.encode()
     ok = len(clocks["response"])
-    tally = Tally(planned=ok + errors, sent=ok + errors, ok=ok, error=errors)
+    tally = Tally(planned=ok + errors + hung, sent=ok + errors + hung, ok=ok, error=errors, censored=hung)
     kinds = {operation: {"HTTP 503": errors - errors // 3, "timeout": errors // 3}} if errors else {}
     return Block(
         side,
@@ -99,6 +100,7 @@ def measured(
     slower: float = 1.0,
     late: float = 0.0,
     errors: Mapping[Side, Mapping[int, int]] | None = None,
+    hung: Mapping[Side, Mapping[int, int]] | None = None,
 ) -> list[Pair]:
     """Pairs whose figures come from histograms: head's service is `slower`, or was sent its requests `late` (us)."""
     rng = np.random.default_rng(3)
@@ -108,7 +110,8 @@ def measured(
         for side in SIDES:
             service = rng.lognormal(np.log(5000), 0.2, 400) * (slower if side == "head" else 1.0)
             clocks = {"service": service, "response": service + (late if side == "head" else 0.0)}
-            blocks.append(block(side, clocks, errors=(errors or {}).get(side, {}).get(number, 0)))
+            failed, lost = ((some or {}).get(side, {}).get(number, 0) for some in (errors, hung))
+            blocks.append(block(side, clocks, errors=failed, hung=lost))
         pair = Pair(number, (number - 1) // 6 + 1, {"mix": "base"}, blocks)
         pair.take_values(tuple(metrics))
         made.append(pair)

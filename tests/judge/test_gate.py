@@ -11,6 +11,7 @@ from harness.core.gate import Compared, GateRecord, GateVerdict, MetricResult
 from harness.core.rules import Metric, Waiver
 from harness.judge.gate import cut_short, decide
 from harness.judge.metric import so_far
+from harness.judge.sides import errors_of
 from tests.judge import gates
 from tests.judge.gates import GET, RATE, SEARCH, pairs, record, rules
 
@@ -72,7 +73,8 @@ def test_a_regression_goes_on_to_the_last_look_which_names_all() -> None:
     drawn = pairs(24, {SEARCH.name: 1.3, GET.name: 1.12}, noises={GET.name: 0.1})
     judged = record(drawn[:12])
     assert not decide(judged, [], TODAY)
-    assert of(judged, SEARCH.name).verdict == GateVerdict.REGRESSION
+    assert (judged.look, judged.verdict, judged.reasons, judged.hints) == (None, GateVerdict.INVALID, [], [])
+    assert of(judged, SEARCH.name).verdict == GateVerdict.INCONCLUSIVE
     judged.pairs = drawn
     decided(judged)
     assert of(judged, SEARCH.name).verdict == of(judged, GET.name).verdict == GateVerdict.REGRESSION
@@ -287,6 +289,54 @@ def test_errors_are_neither_a_pass_nor_a_mere_regression(side: str) -> None:
         assert "requests of search in mix" in judged.reasons[0]
         assert "most often HTTP 503 (" in judged.reasons[0]
         assert of(judged, "search P50").verdict == GateVerdict.INVALID
+
+
+@pytest.mark.parametrize("side", ["base", "head"])
+def test_requests_that_are_never_answered_are_no_pass(side: str) -> None:
+    drawn = gates.measured(8, LATENCY, hung={side: dict.fromkeys((1, 3, 5, 7), 2)})  # type: ignore[dict-item]
+    judged = decided(record(drawn, ONE_LOOK))
+    assert judged.verdict == GateVerdict.INVALID
+    assert judged.reasons[0].startswith(f"{side} did not answer 8 of 3,208 requests of search in mix at all")
+
+
+def test_one_spell_without_answers_may_be_the_machines() -> None:
+    judged = decided(record(gates.measured(8, LATENCY, hung={"head": {4: 200}}), ONE_LOOK))
+    assert judged.verdict == GateVerdict.NO_REGRESSION
+
+
+def test_one_error_among_the_first_requests_does_not_end_it() -> None:
+    few = record(gates.measured(2, LATENCY, errors={"head": {1: 3}}), ONE_LOOK)
+    assert errors_of(few)
+    assert errors_of(few, certain=True) == []
+    assert errors_of(record(gates.measured(2, LATENCY, errors={"head": {1: 5}}), ONE_LOOK), certain=True)
+
+
+def test_errors_that_may_still_be_few_enough_let_nothing_pass_early() -> None:
+    looks = rules(LATENCY, (8, 16))
+    drawn = gates.measured(16, LATENCY, errors={"head": dict.fromkeys(range(1, 6), 1)})
+    judged = record(drawn[:8], looks)
+    assert not decide(judged, [], TODAY)
+    judged.pairs = drawn
+    assert decided(judged).verdict == GateVerdict.NO_REGRESSION
+
+
+def test_a_side_that_answers_nothing_has_a_rate_and_it_is_worse() -> None:
+    rate = Metric("search rate", "mix", "rate", "search", gated=True)
+    drawn = gates.measured(8, [rate])
+    for pair in drawn[::2]:
+        for block in pair.blocks:
+            if block.side == "head":
+                block.rates = {"search": 0.0}
+        pair.take_values((rate,))
+    judged = decided(record(drawn, rules([rate], (8,))))
+    assert of(judged, rate.name).pairs == 8
+    assert judged.verdict == GateVerdict.INCONCLUSIVE
+    for pair in drawn:
+        for block in pair.blocks:
+            block.rates = {"search": 0.0}
+        pair.values = {}
+        pair.take_values((rate,))
+    assert decided(record(drawn, rules([rate], (8,)))).verdict == GateVerdict.INVALID
 
 
 def test_a_stray_error_is_none() -> None:
