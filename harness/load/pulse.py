@@ -25,12 +25,15 @@ class Meter:
 
     Attributes:
         measured: share of one core used in each second of the measure phase.
+        whole: share of one core used over the whole of it, however short; 0 before its end.
     """
 
     def __init__(self, *, merged: bool) -> None:
         self._merged = merged
         self.measured: list[float] = []
+        self.whole = 0.0
         self.begin_second()
+        self._phase = self._second, self._cpu
         self._batch = self._second
         self._pulsed: list[int] = []
         self._seen: list[int] = []
@@ -38,6 +41,17 @@ class Meter:
     def begin_second(self) -> None:
         """A second begins now, so that none belongs to two phases."""
         self._second, self._cpu = time.perf_counter_ns(), time.process_time()
+
+    def begin_phase(self) -> None:
+        """The measure phase begins now."""
+        self.begin_second()
+        self._phase = self._second, self._cpu
+
+    def end_phase(self) -> None:
+        """It ends now."""
+        began, cpu = self._phase
+        wall = (time.perf_counter_ns() - began) / 1e9
+        self.whole = (time.process_time() - cpu) / wall if wall > 0 else 0.0
 
     def read(self, session: Session, phase: Phase) -> Iterator[Pulse | Tick]:
         """What there is to tell now: a pulse each quarter of a second of warm-up, a tick each second."""

@@ -55,15 +55,16 @@ def in_turns(reports: Sequence[LoadReport]) -> LoadReport:
 
     Counts and lengths add up, histograms merge; what was steady and when it began is the first one's.
     """
+    seconds = sum(report.seconds for report in reports)
     return msgspec.structs.replace(
         reports[0],
         operations=[merge_logs(list(logs)) for logs in zip(*(report.operations for report in reports), strict=True)],
-        seconds=sum(report.seconds for report in reports),
+        seconds=seconds,
         interrupted=any(report.interrupted for report in reports),
         problem=next((report.problem for report in reports if report.problem), ""),
         reported=min(report.reported for report in reports),
         cpu=max(report.cpu for report in reports),
-        cpu_mean=max(report.cpu_mean for report in reports),
+        cpu_mean=sum(report.cpu_mean * report.seconds for report in reports) / seconds if seconds else 0.0,
         max_in_flight=max(report.max_in_flight for report in reports),
         max_rss_mib=max(report.max_rss_mib for report in reports),
         clock_shift=max((report.clock_shift for report in reports), key=abs),

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import gevent
-import numpy as np
 from locust.env import Environment
 
 from harness.core.plan import Plans, most_requests, plan_open
@@ -133,9 +132,10 @@ class Worker:
         while time.perf_counter_ns() < session.measure_start:
             self._wait(environment, "warm-up")
         clocks = ClockWatch()
-        self.meter.begin_second()
+        self.meter.begin_phase()
         while (left := session.measure_end - time.perf_counter_ns()) > 0:
             self._wait(environment, "measure", left / 1e9)
+        self.meter.end_phase()
         shift, suspended = clocks.shift(), clocks.suspended()
         drain = INTERRUPTED_DRAIN if self.interrupted else self.job.scenario.phases.drain
         until = session.measure_end + round(drain * 1e9)
@@ -169,15 +169,14 @@ class Worker:
             lost = under_way - session.in_flight
             session.problem = session.problem or f"{lost} requests ended but were not recorded"
         began = time.time() - (time.perf_counter_ns() - session.measure_start) / 1e9
-        cpu = self.meter.measured
         return LoadReport(
             operations=[recorder.log() for recorder in session.recorders],
             started_at=datetime.fromtimestamp(began, UTC).isoformat(timespec="milliseconds"),
             seconds=max(session.measure_end - session.measure_start, 0) / 1e9,
             interrupted=self.interrupted,
             problem=session.problem,
-            cpu=max(cpu, default=0.0),
-            cpu_mean=float(np.mean(cpu)) if cpu else 0.0,
+            cpu=max([*self.meter.measured, self.meter.whole]),
+            cpu_mean=self.meter.whole,
             max_in_flight=session.max_in_flight,
             max_rss_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
             samples=[one for reservoir in session.reservoirs.values() for one in reservoir.kept],

@@ -27,7 +27,7 @@ def test_turns_are_one_report_whose_histograms_are_merged_and_lengths_added() ->
     assert whole.seconds == 3
     assert whole.problem == "the tape ended"
     assert whole.clock_shift == -0.2
-    assert (whole.max_in_flight, whole.cpu) == (3, 0.2)
+    assert (whole.max_in_flight, whole.cpu, whole.cpu_mean) == (3, 0.2, pytest.approx(0.1))
     (log,) = whole.operations
     assert log.tally.ok == 3
     merged = Histogram.decode(log.intervals[0].histograms["response"])

@@ -38,6 +38,17 @@ def test_each_job_is_counted_by_itself(fake_service: Fake, tmp_path: Path) -> No
     assert not any(report.problem or report.interrupted for report in reports)
 
 
+def test_the_shortest_job_tells_how_busy_the_generator_was(fake_service: Fake, tmp_path: Path) -> None:
+    (tmp_path / "series").mkdir()
+    busy = noop_scenario(ClosedArrivals(users=16, think=(0, 0)), 0.2, warmup=0.05)
+    calm = noop_scenario(OpenArrivals(rate=10), 0.4, warmup=0)
+    with LoadSeries(tmp_path / "series") as series:
+        url = fake_service()
+        at_work = series.run(*job(url, busy, tmp_path / "busy"))
+        at_rest = series.run(*job(url, calm, tmp_path / "calm"))
+    assert at_work.cpu == at_work.cpu_mean > at_rest.cpu_mean > 0
+
+
 def test_a_series_that_is_gone_says_so(fake_service: Fake, tmp_path: Path) -> None:
     (tmp_path / "series").mkdir()
     with LoadSeries(tmp_path / "series") as series:
