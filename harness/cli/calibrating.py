@@ -107,6 +107,8 @@ class CalibrationRun:
         base, head = (gate.sides.get(side) for side in SIDES)
         if base is None or head is None or base.what != head.what or base.revision != head.revision:
             raise UsageError(f"{folder} is no gate of a revision against itself", hint="membench gate --control")
+        if gate.status != "complete":
+            raise UsageError(f"{folder} is a gate that was {gate.status}", hint="give gates that came to their end")
         self._record.gates.append(gate.id)
         self._record.false_alarms += gate.verdict is GateVerdict.REGRESSION
         for pair in gate.pairs:

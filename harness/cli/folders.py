@@ -62,6 +62,8 @@ def find(run: str) -> Path:
             return candidate.parent
         if (candidate / FILE).exists():
             return candidate
+        if (candidate / gate.FILE).exists():
+            raise UsageError(f"{candidate} is a gate, not a run", hint=f"open {candidate / 'gate.html'}")
     known = sorted(path.name for path in RUNS.glob("*") if (path / FILE).exists() and path.name != LATEST)
     hint = f"there are {', '.join(known[-5:])}" if known else "'membench run' makes one"
     raise UsageError(f"there is no run '{run}'", hint=hint)

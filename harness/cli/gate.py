@@ -153,6 +153,9 @@ def register(app: typer.Typer, stdout: Callable[[], Console], stderr: Callable[[
             seed=int(now.timestamp()) % 1_000_000 if seed is None else seed,
             rules=found,
             blocks={name: load_scenario(rules.parent / f"{name}.toml") for name in found.block_names if not micro},
+            # What a killed gate leaves behind says so: only the end takes it back.
+            status="failed",
+            reasons=["the gate did not come to its end: it was killed"],
         )
         options = GateOptions(
             base=base,

@@ -114,9 +114,13 @@ class Gating:
 
     def _end(self, status: Status, reason: str, hint: str) -> None:
         record = self._record
+        if record.look is not None:
+            # What came after the verdict, such as taking the services down, changes nothing of it.
+            record.status = "complete"
+            record.notes.append(f"after the verdict: {reason}")
+            return
         record.status, record.verdict = status, GateVerdict.INVALID
-        record.reasons = [reason, *record.reasons]
-        record.hints = [one for one in (hint, *record.hints) if one]
+        record.reasons, record.hints = [reason], [hint] if hint else []
 
     def _measure(self, display: Display, began: float) -> None:
         record = self._record

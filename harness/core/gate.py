@@ -32,7 +32,7 @@ def other(side: Side) -> Side:
 class GateVerdict(StrEnum):
     """What is said of one metric, and of the whole gate.
 
-    IMPROVEMENT is said of a metric only, never of a gate. WAIVED is a regression that somebody has accepted.
+    IMPROVEMENT and WAIVED, a regression that somebody has accepted, are said of metrics only, never of a gate.
     """
 
     REGRESSION = "REGRESSION"

@@ -52,6 +52,9 @@ class _Process:
 
     def __exit__(self, *exc: object) -> None:
         process = self._running
+        if process.stdin:
+            with contextlib.suppress(OSError):
+                process.stdin.close()  # no more jobs will come: told in the middle of one, it ends after it
         if process.poll() is None:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -59,9 +62,8 @@ class _Process:
         if process.poll() is None:
             process.kill()
             process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe:
-                pipe.close()
+        if process.stdout:
+            process.stdout.close()
 
     @property
     def pid(self) -> int:

@@ -136,12 +136,6 @@ def test_what_does_not_fit_is_left_out_whole(records):
     assert "What was compared" not in text
 
 
-def test_a_picture_is_shown_only_from_a_server(records):
-    assert "![" not in comment(records["clear"])
-    assert "in this job's artifact" in comment(records["clear"])
-    assert "](https://example.org/gate.svg)" in comment(records["clear"], "https://example.org/gate.svg")
-
-
 def test_bars_stand_between_what_they_are_read_by(records):
     record = records["regression"]
     gated = [result for result in record.metrics if result.metric.gated]
@@ -244,7 +238,7 @@ def test_intervals_that_are_open():
     assert interval(LATENCY, 1.1, None) == "+10.0% or more"
     assert interval(LATENCY, None, 1.1) == "+10.0% or less"
     assert interval(LATENCY, None, None) == "–"
-    assert (share(1.15), share(1.075)) == ("15%", "7.5%")
+    assert (share(LATENCY, 1.15), share(LATENCY, 1.075), share(RATE, 1.15)) == ("15%", "7.5%", "13%")
 
 
 def test_at_80_columns_no_line_is_longer_and_a_log_is_100_wide(record):

@@ -24,28 +24,22 @@ _HEADS: Final = ("Metric", "Verdict", "Base", "Head", "Worse by", "95% CI", "p a
 _CUT: Final = ["This is cut: the whole is in `gate.html`.", ""]
 
 
-def comment(record: GateRecord, image_url: str | None = None) -> str:
-    """What a pull request sees, as GitHub-flavoured Markdown.
+def comment(record: GateRecord) -> str:
+    """What a pull request sees, as GitHub-flavoured Markdown: MARKER first, and LIMIT characters at most.
 
-    Args:
-        record: the gate.
-        image_url: where gate.svg can be fetched by who reads the comment; None where nowhere: GitHub shows no
-            picture that is not on a server, so the text then says where to find it.
-
-    Returns:
-        the text, MARKER first, of at most LIMIT characters.
+    GitHub shows no picture that is not on a server: the intervals are drawn in text.
     """
-    return f"{MARKER}\n{summary(record, image_url)}"
+    return f"{MARKER}\n{summary(record)}"
 
 
-def summary(record: GateRecord, image_url: str | None = None) -> str:
+def summary(record: GateRecord) -> str:
     """The same without the marker, for a job's summary."""
     sections = [
         _verdict(record),
         _table(metric_rows(record, gated=True)),
         _said(metric_rows(record, gated=True)),
         _bars(record),
-        _picture(record, image_url),
+        _pictures(record),
         [f"**Next:** {_short(step)}" for step in words.next_steps(record)] + [""],
         _reproduce(record),
         _advisory(record),
@@ -99,11 +93,9 @@ def _bars(record: GateRecord) -> list[str]:
     return ["```text", *bars, "```", ""]
 
 
-def _picture(record: GateRecord, image_url: str | None) -> list[str]:
+def _pictures(record: GateRecord) -> list[str]:
     if not record.metrics:
         return []
-    if image_url:
-        return [f"![Every metric with its 95% interval]({image_url})", ""]
     return ["Every pair is drawn in `gate.html`, and all metrics in `gate.svg`, in this job's artifact.", ""]
 
 

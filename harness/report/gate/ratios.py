@@ -37,9 +37,10 @@ def interval(metric: Metric, low: float | None, high: float | None, decimals: in
     return f"{worse(metric, low, decimals)} {'or more' if high is None else f'to {worse(metric, high, decimals)}'}"
 
 
-def share(ratio: float) -> str:
-    """A ratio that was set, as a percentage without needless decimals: 1.15 is "15%", 1.075 is "7.5%"."""
-    return f"{round((ratio - 1) * 100, 6):g}%"
+def share(metric: Metric, ratio: float) -> str:
+    """A ratio that was set, as `worse` has it but without needless decimals: 1.15 is "15%", of a rate "13%"."""
+    exact = 1 - 1 / ratio if metric.higher_is_better else ratio - 1
+    return f"{round(exact * 100, 1):g}%"
 
 
 def times(ratio: float | None) -> str:

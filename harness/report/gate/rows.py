@@ -221,7 +221,7 @@ def rule_rows(record: GateRecord) -> list[tuple[str, str]]:
     return [
         ("Looks", f"at {' and '.join(map(str, rules.looks))} pairs"),
         ("REGRESSION needs", f"an adjusted P-value below {rules.alpha:g}, at the last look"),
-        ("NO REGRESSION needs", f"an upper bound below {percent(rules.bound)} worse"),
+        ("NO REGRESSION needs", f"an upper bound below {rules.bound:g}×, unless a metric has its own"),
         ("Ends early", "where no gated metric is estimated to be worse by as much as matters, and all bounds hold"),
         *(
             [
@@ -244,9 +244,9 @@ def _rule(metric: Metric) -> str:
         "cpu": "the service's CPU time per request",
         "micro": f"P{metric.percentile:g} of {metric.operation}'s rounds",
     }[metric.kind]
-    null = f", tested against {percent(metric.null)} or less" if metric.null is not None else ""
-    bound = f"; NO REGRESSION below {percent(metric.bound)}" if metric.bound is not None else ""
-    return clean(f"{what}, in {metric.block}; matters from {percent(metric.least)} worse{floor}{null}{bound}")
+    null = f", tested against {percent(metric, metric.null)} or less" if metric.null is not None else ""
+    bound = f"; NO REGRESSION below {percent(metric, metric.bound)}" if metric.bound is not None else ""
+    return clean(f"{what}, in {metric.block}; matters from {percent(metric, metric.least)} worse{floor}{null}{bound}")
 
 
 def facts(record: GateRecord) -> list[tuple[str, str]]:

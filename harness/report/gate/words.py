@@ -19,17 +19,20 @@ GLOSSARY: Final = (
     ("at most", "The one-sided upper bound that NO REGRESSION is decided by."),
     (
         "p adjusted",
-        "Of “worse by no more than the least that matters”: Holm over gated metrics, else Benjamini-Hochberg.",
+        "Of “worse by no more than what is tested against”: Holm over gated metrics, else Benjamini-Hochberg.",
     ),
     ("finds from", "The smallest change that this run would have found four times out of five, about."),
     ("base, head", "Figures over all pairs that count: to look at. The verdict comes from the pairs one by one."),
     ("gated", "A regression of it fails the gate. All other metrics advise."),
-    ("REGRESSION", "Significantly worse by more than the least that matters, and by at least that."),
+    (
+        "REGRESSION",
+        "Significantly worse than what is tested against, and by the least that matters as estimated.",
+    ),
     ("WAIVED", "A regression that somebody has accepted, until a day."),
     ("NO REGRESSION", "Surely less worse than the bound, or than matters. What is smaller may have been missed."),
     ("INCONCLUSIVE", "Too noisy for either. Neither good nor bad news."),
     ("INVALID", "It could not be compared, for the reason given."),
-    ("IMPROVEMENT", "Significantly better by more than the least that matters. Never said of a whole gate."),
+    ("IMPROVEMENT", "The same the other way round. Never said of a whole gate."),
     ("spoilt", "A pair that does not count, for a reason that was known before its figures were."),
 )
 """The words of a gate's report and what they mean."""
@@ -51,8 +54,6 @@ def _meaning(record: GateRecord, gated: list[MetricResult], held: list[MetricRes
     match record.verdict:
         case GateVerdict.REGRESSION:
             said = _named([f"{one.metric.name} is {worse(one.metric, one.ratio).lstrip('+')} worse" for one in worst])
-        case GateVerdict.WAIVED:
-            said = f"worse, and accepted for now: {_named([_waived(one) for one in worst])}"
         case GateVerdict.INCONCLUSIVE:
             said = f"{some} could be decided neither way"
         case GateVerdict.INVALID:
@@ -121,7 +122,8 @@ def sides(record: GateRecord) -> list[tuple[str, str]]:
 def reproduce(record: GateRecord) -> str:
     """The command that measures the same again: as it was given, with base's commit and the seed, without `--out`."""
     base, given = record.sides.get("base"), record.provenance.command
-    words = list(_without(given, "--out", "--seed", "--base")) if "gate" in given[:3] else ["membench", "gate"]
+    dropped = ("--out", "--seed", "--base") if base else ("--out", "--seed")
+    words = list(_without(given, *dropped)) if "gate" in given[:3] else ["membench", "gate"]
     if base and not any(word.startswith(("--base-url", "--base-command")) for word in words):
         words += ["--base", base.revision.removesuffix("+") or base.what]
     return clean(shlex.join([*words, "--seed", str(record.seed)]))
@@ -144,8 +146,6 @@ def next_steps(record: GateRecord) -> list[str]:
             return ["Run it again on a quieter machine: noise hid what there may be."]
         case GateVerdict.INVALID:
             return ["Mend what the reason names, then run the same command again."]
-        case GateVerdict.WAIVED:
-            return ["Mend it before the waiver ends: then the gate fails again."]
         case _:
             return []
 

@@ -11,7 +11,7 @@ from harness.report.gate.junit import junit
 from harness.report.write import replace
 
 
-def write_gate(record: GateRecord, folder: Path, image_url: str | None = None) -> list[Path]:
+def write_gate(record: GateRecord, folder: Path) -> list[Path]:
     """Write gate.html, gate.svg, comment.md, summary.md and junit.xml, each whole or not at all.
 
     Files that an earlier drawing left are replaced; the same record gives the same bytes.
@@ -19,7 +19,6 @@ def write_gate(record: GateRecord, folder: Path, image_url: str | None = None) -
     Args:
         record: the gate.
         folder: the gate's; it is made where it is missing.
-        image_url: where gate.svg will be fetched from, for the comment and the summary; None for nowhere.
 
     Returns:
         the files' paths, gate.html first.
@@ -27,13 +26,13 @@ def write_gate(record: GateRecord, folder: Path, image_url: str | None = None) -
     Raises:
         OSError: the disk is full, or the folder cannot be written.
     """
-    return [replace(folder / name, content) for name, content in _contents(record, image_url)]
+    return [replace(folder / name, content) for name, content in _contents(record)]
 
 
-def _contents(record: GateRecord, image_url: str | None) -> Iterator[tuple[str, bytes]]:
+def _contents(record: GateRecord) -> Iterator[tuple[str, bytes]]:
     forest = forest_plot(record)
     yield "gate.html", html(record, forest).encode()
     yield "gate.svg", forest.encode()
-    yield "comment.md", comment(record, image_url).encode()
-    yield "summary.md", summary(record, image_url).encode()
+    yield "comment.md", comment(record).encode()
+    yield "summary.md", summary(record).encode()
     yield "junit.xml", junit(record)
