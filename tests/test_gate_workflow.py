@@ -12,8 +12,8 @@ from harness.report.gate.comment import MARKER
 
 ROOT = Path(__file__).parents[1]
 WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/membench-gate.yml").read_text())
-JOB = WORKFLOW["jobs"]["gate"]
-STEPS = {step.get("name", step.get("uses", step.get("run"))): step for step in JOB["steps"]}
+GATE, COMMENT = (WORKFLOW["jobs"][name] for name in ("gate", "comment"))
+STEPS = {step.get("name", step.get("uses", step.get("run"))): step for step in [*GATE["steps"], *COMMENT["steps"]]}
 
 
 def run(step, folder, path="/usr/bin:/bin", **variables):
@@ -63,11 +63,15 @@ def test_the_next_one_replaces_it(gh):
     assert patching == f"api --method PATCH repos/owner/project/issues/comments/4711 --field body=@{folder}/comment.md"
 
 
-def test_without_a_verdict_there_is_no_comment(gh):
-    comment, _, folder = gh
+def test_without_a_verdict_the_comment_says_so_and_no_old_one_stays(gh):
+    comment, known, folder = gh
+    known.write_text("4711\n")
     (folder / "comment.md").unlink()
-    done, calls = comment()
-    assert (done.returncode, calls) == (0, [])
+    folder.rmdir()
+    done, (_, patching) = comment()
+    assert done.returncode == 0, done.stderr
+    assert "comments/4711" in patching
+    assert (folder / "comment.md").read_text().startswith(f"{MARKER}\n**INVALID")
 
 
 def test_the_summary_is_appended_where_there_is_one(tmp_path):
@@ -80,11 +84,22 @@ def test_the_summary_is_appended_where_there_is_one(tmp_path):
 
 
 def test_what_is_kept_is_kept_whatever_the_verdict_and_a_fork_does_not_fail():
-    for name in ("Summary", "actions/upload-artifact@v4", "Comment"):
-        assert STEPS[name]["if"].startswith("always()")
-    assert STEPS["Comment"]["continue-on-error"] is True
+    for name in ("Summary", "actions/upload-artifact@v4"):
+        assert STEPS[name]["if"] == "always()"
+    # A job that a newer one has replaced says nothing.
+    assert COMMENT["if"] == "${{ !cancelled() && github.event.pull_request.head.repo.full_name == github.repository }}"
     assert "continue-on-error" not in STEPS["Gate"]
-    assert STEPS["actions/checkout@v4"]["with"]["fetch-depth"] == 0
+
+
+def test_nothing_that_a_pull_request_brings_runs_where_something_may_be_written():
+    assert WORKFLOW["permissions"] == {"contents": "read"}
+    assert "permissions" not in GATE
+    assert COMMENT["permissions"] == {"pull-requests": "write"}
+    assert STEPS["actions/checkout@v4"]["with"]["persist-credentials"] is False
+    assert [step.get("uses", step.get("name")) for step in COMMENT["steps"]] == [
+        "actions/download-artifact@v4",
+        "Comment",
+    ]
 
 
 def test_text_from_outside_reaches_no_shell():
@@ -96,5 +111,7 @@ def test_the_gate_is_given_its_base_and_folder():
     python, *_, session, _, base, revision, out, folder = shlex.split(STEPS["Gate"]["run"])
     assert (python, session) == ("python3", "gate")
     assert (base, revision, out, folder) == ("--base", "$BASE", "--out", "$FOLDER")
-    assert STEPS["Gate"]["env"]["BASE"].startswith("origin/")
+    # Of the merge that is checked out, and no branch, which moves.
+    assert STEPS["Gate"]["env"]["BASE"] == "HEAD^1"
+    assert STEPS["actions/checkout@v4"]["with"]["fetch-depth"] == 2
     assert "@nox.session\ndef gate(" in (ROOT / "noxfile.py").read_text()

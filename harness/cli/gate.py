@@ -14,12 +14,13 @@ from harness.cli import folders
 from harness.cli.options import DEFAULT_MEMORIES, RUNS, checked_postgres, checked_url
 from harness.core.errors import Exit, UsageError
 from harness.core.gate import GateRecord, Side, exit_status
-from harness.core.rules import Rules, load_rules, load_waivers
+from harness.core.rules import Rules, Waiver, load_rules, load_waivers
 from harness.core.scenario import load_scenario
 
 WAIVERS: Final = Path("waivers.toml")
 _SYSTEM: Final = "What is compared"
 _CALIBRATION: Final = "Calibration"
+_PAIRS: Final = 24
 
 
 def register(app: typer.Typer, stdout: Callable[[], Console], stderr: Callable[[], Console]) -> None:
@@ -65,8 +66,11 @@ def register(app: typer.Typer, stdout: Callable[[], Console], stderr: Callable[[
             ),
         ] = False,
         pairs: Annotated[
-            int, typer.Option(min=0, help="Of each slowdown; 0 with --from.", rich_help_panel=_CALIBRATION)
-        ] = 24,
+            int | None,
+            typer.Option(
+                min=0, help=f"Of each slowdown; 0 with --from. [default: {_PAIRS}]", rich_help_panel=_CALIBRATION
+            ),
+        ] = None,
         from_: Annotated[
             list[Path] | None,
             typer.Option(
@@ -107,7 +111,10 @@ def register(app: typer.Typer, stdout: Callable[[], Console], stderr: Callable[[
                 show_default="scenarios/gate/gate.toml",
             ),
         ] = scenarios.GATE / "gate.toml",
-        waivers: Annotated[Path, typer.Option(help="Regressions that are accepted for a while.")] = WAIVERS,
+        waivers: Annotated[
+            Path | None,
+            typer.Option(help=f"Regressions that are accepted for a while. [default: {WAIVERS}, if there is one]"),
+        ] = None,
         inconclusive_is: Annotated[
             Literal["ok", "fail"], typer.Option(help="Whether INCONCLUSIVE ends with status 0 or 4.")
         ] = "fail",
@@ -124,6 +131,8 @@ def register(app: typer.Typer, stdout: Callable[[], Console], stderr: Callable[[
         given = [base is not None, urls is not None, commands is not None].count(True)
         if calibrate and (given or micro or control):
             raise UsageError("--calibrate measures the working tree against itself: nothing else is compared")
+        if not calibrate and (pairs is not None or from_):
+            raise UsageError("--pairs and --from are of --calibrate: a gate's pairs stand in its rules")
         if not calibrate and given != 1:
             raise UsageError(
                 "say what head is compared with, in one way",
@@ -136,14 +145,17 @@ def register(app: typer.Typer, stdout: Callable[[], Console], stderr: Callable[[
             raise UsageError("--micro is of --base: micro-benchmarks need the code", hint="give --base REV")
         if calibrate:
             chosen = checked_postgres(postgres)
-            whole = _calibrate(rules, found, pairs, from_ or [], chosen, memories, seed, out, (stdout(), stderr()))
+            count = _PAIRS if pairs is None else pairs
+            whole = _calibrate(rules, found, count, from_ or [], chosen, memories, seed, out, (stdout(), stderr()))
             raise typer.Exit(Exit.OK if whole else Exit.INTERRUPTED)
         from harness.cli.gating import GateOptions, Gating
         from harness.stack.checkout import resolved
         from harness.telemetry.provenance import provenance
 
+        # All of this before anything starts.
+        accepted = _waivers(waivers, found)
         if base is not None:
-            resolved(base)  # before anything starts
+            resolved(base)
         now = datetime.now(UTC)
         folder = out or RUNS / f"{now:%Y%m%d-%H%M%S}-gate"
         record = GateRecord(
@@ -165,13 +177,23 @@ def register(app: typer.Typer, stdout: Callable[[], Console], stderr: Callable[[
             commands=commands,
             postgres=checked_postgres(postgres),
             memories=memories,
-            waivers=load_waivers(waivers),
+            waivers=accepted,
         )
         folders.prepare(folder)
         Gating(record, options, folder, stdout(), stderr()).run()
         interrupted = record.status == "interrupted"
         status = exit_status(record.verdict, inconclusive_fails=inconclusive_is == "fail")
         raise typer.Exit(Exit.INTERRUPTED if interrupted else status)
+
+
+def _waivers(given: Path | None, rules: Rules) -> list[Waiver]:
+    """Those of the file; of what the services' metrics are, each names one."""
+    from harness.gate.micro import PREFIX
+    from harness.judge.waivers import check
+
+    found = load_waivers(given or WAIVERS) if given or WAIVERS.exists() else []
+    check([one for one in found if not one.metric.startswith(PREFIX)], rules.metrics)
+    return found
 
 
 def _calibrate(

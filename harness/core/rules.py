@@ -129,11 +129,13 @@ class Waiver(Struct, frozen=True, forbid_unknown_fields=True):
         metric: its name.
         reason: why.
         until: the last day on which it holds.
+        most: ratio by which head may be worse, as estimated, 1.3 for a latency that is 30% longer; any where not given.
     """
 
     metric: str
     reason: Annotated[str, Meta(min_length=1)]
     until: date
+    most: Ratio | None = None
 
 
 def load_rules(path: Path) -> Rules:
@@ -156,12 +158,13 @@ class _Waivers(Struct, forbid_unknown_fields=True):
 
 
 def load_waivers(path: Path) -> list[Waiver]:
-    """Read the waivers; none where there is no such file.
+    """Read the waivers.
 
     Raises:
         UsageError: the file cannot be read, or one is none.
     """
-    return _toml(path, _Waivers).waiver if path.exists() else []
+    found: list[Waiver] = _toml(path, _Waivers).waiver
+    return found
 
 
 def _toml(path: Path, kind: Any) -> Any:

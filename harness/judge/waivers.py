@@ -32,12 +32,14 @@ def covering(waivers: Sequence[Waiver], metric: Metric) -> Waiver | None:
 
 
 def apply(result: MetricResult, waivers: Sequence[Waiver], today: date) -> None:
-    """Turn a regression into WAIVED where a waiver holds; say so where it held once."""
+    """Turn a regression into WAIVED where a waiver holds; say so where it held once, or is not meant for so much."""
     waiver = covering(waivers, result.metric)
     if waiver is None or result.verdict != GateVerdict.REGRESSION:
         return
     result.waiver = waiver
-    if holding(waivers, result.metric, today):
+    if waiver.most is not None and (result.ratio or 0) > waiver.most:
+        result.reasons.append(f"its waiver accepts up to {waiver.most:g}× and no more: {waiver.reason}")
+    elif holding(waivers, result.metric, today):
         result.verdict = GateVerdict.WAIVED
         result.reasons.append(f"waived until {waiver.until}: {waiver.reason}")
     else:

@@ -124,6 +124,8 @@ def test_a_waiver_passes_a_regression_until_it_expires(
         (("--base-url", "http://127.0.0.1:1"), "give both URLs"),
         (("--base-url", "http://a", "--head-url", "http://b", "--micro"), "--micro is of --base"),
         (("--base", "HEAD", "--rules", "nowhere.toml"), "cannot read nowhere.toml"),
+        (("--base", "HEAD", "--waivers", "nowhere.toml"), "cannot read nowhere.toml"),
+        (("--base", "HEAD", "--pairs", "6"), "--pairs and --from are of --calibrate"),
         (("--base", "HEAD"), "no revisions to compare with"),
     ],
 )
@@ -132,3 +134,11 @@ def test_wrong_arguments_are_told_before_anything_starts(membench: Membench, wor
     assert status == 2, output
     assert said in output
     assert membench.left_behind() == []
+
+
+def test_a_waiver_with_a_slip_of_the_pen_is_told_before_anything_starts(membench: Membench) -> None:
+    (membench.cwd / "waivers.toml").write_text('[[waiver]]\nmetric = "search P59"\nreason = "a"\nuntil = 2099-01-01\n')
+    status, output = membench.run("gate", "--base-command", PLAIN, "--head-command", PLAIN, *QUICK)
+    assert status == 2, output
+    assert 'a waiver names no metric: "search P59"' in output
+    assert not (membench.cwd / "out").exists()

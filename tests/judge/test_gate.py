@@ -204,6 +204,13 @@ def test_a_waiver_holds_through_its_last_day(until: date, verdict: GateVerdict) 
     assert judged.notes == []
 
 
+@pytest.mark.parametrize(("most", "verdict"), [(1.6, GateVerdict.NO_REGRESSION), (1.3, GateVerdict.REGRESSION)])
+def test_a_waiver_may_say_how_much_it_accepts(most: float, verdict: GateVerdict) -> None:
+    judged = decided(record(pairs(24, {SEARCH.name: 1.5})), Waiver(SEARCH.name, "the new index", TODAY, most))
+    assert judged.verdict == verdict
+    assert ("accepts up to 1.3× and no more" in judged.reasons[0]) is (most == 1.3)
+
+
 def test_a_waived_regression_does_not_end_the_gate_for_the_others() -> None:
     judged = record(pairs(12, {SEARCH.name: 1.5}))
     assert not decide(judged, [Waiver(SEARCH.name, "known", TODAY)], TODAY)
