@@ -325,9 +325,7 @@ def _print(record: RunRecord) -> None:
 
 
 def _stdout() -> Console:
-    """Standard output; a CI log does not wrap at 80."""
-    console = Console()
-    return console if console.is_terminal else Console(width=max(console.width, 100))
+    return Console()
 
 
 def _stderr() -> Console:

@@ -61,13 +61,16 @@ def show_all() -> None:
         typer.echo("no baselines yet; membench baseline save RUN --as NAME keeps one")
         return
     out = Printer(Console())
-    table = out.table("baseline", "", "saved", "run", "machine", "note", left=6)
+    table = out.table("baseline", "saved (UTC)", "run", "machine", left=4)
     for name in names:
         about = kept.about(name)
-        mark = "current" if pointer is not None and pointer.name == name else ""
-        note = "; ".join([about.note] * bool(about.note) + [f"despite: {line}" for line in about.despite[:1]])
-        out.row(table, name, mark, about.saved_at, about.run, about.fingerprint.hash("machine"), note)
+        current = " (current)" if pointer is not None and pointer.name == name else ""
+        said = [about.note] * bool(about.note) + [f"despite: {line}" for line in about.despite[:1]]
+        mark = f" {out.mark('; '.join(said))}" if said else ""
+        saved = about.saved_at[:16].replace("T", " ")
+        out.row(table, f"{name}{current}{mark}", saved, about.run, about.fingerprint.hash("machine"))
     out.show(table)
+    out.footnotes()
 
 
 def show(name: Name) -> None:
@@ -84,7 +87,8 @@ def show(name: Name) -> None:
     for line in [about.note] * bool(about.note) + [f"despite: {one}" for one in about.despite]:
         out.line(line)
     out.line()
-    table = out.table("what must be equal", "", "value", left=3)
+    table = out.table("must be equal", "", "value", left=3)
+    table.columns[-1].no_wrap = False
     for part in about.fingerprint.parts:
         out.row(table, part.name, part.group, part.value if len(part.value) <= _MOST else f"{part.value[:_MOST]}…")
     out.show(table)

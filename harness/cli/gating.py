@@ -23,6 +23,7 @@ from harness.gate.micro import PREFIX, MicroGate
 from harness.gate.services import Cloned, Given, Services
 from harness.gate.session import Gate
 from harness.gate.sources import Command, Revision, Source
+from harness.judge.sides import remarks
 from harness.report.gate.terminal import print_gate
 from harness.report.gate.words import progress_line
 from harness.report.gate.write import write_gate
@@ -121,6 +122,7 @@ class Gating:
             return
         record.status, record.verdict = status, GateVerdict.INVALID
         record.reasons, record.hints = [reason], [hint] if hint else []
+        record.notes += remarks(record)
 
     def _measure(self, display: Display, began: float) -> None:
         record = self._record

@@ -233,7 +233,7 @@ def load_scenario(path: Path) -> Scenario:
     except (msgspec.DecodeError, msgspec.ValidationError, ValueError) as error:
         raise UsageError(f"{path}: {error}") from error
     if scenario.name != path.stem:
-        raise UsageError(f"{path}: the scenario {scenario.name} must be in a file of its own name")
+        raise UsageError(f"{path}: its name is '{scenario.name}', and must be that of its file: '{path.stem}'")
     return scenario
 
 

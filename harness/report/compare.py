@@ -1,6 +1,6 @@
 """Two stored records side by side: on a terminal and as Markdown."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from textwrap import wrap
 from typing import Final, NamedTuple
@@ -48,15 +48,21 @@ def headline(comparison: Comparison) -> str:
     if not comparison.comparable:
         return NOT_COMPARABLE
     seen = [figure.finding for figure in comparison.figures if _shown(figure, False)]
-    judged = [finding for finding in seen if finding is not Finding.NONE]
-    if not judged:
+    if all(finding is Finding.NONE for finding in seen):
         return "No figure has a verdict"
-    parts = ", ".join(f"{judged.count(f)} {f}" for f in Finding if f in judged)
-    return f"{len(judged)} figures: {parts}"
+    return f"{len(seen)} figures: {', '.join(f'{seen.count(f)} {f}' for f in Finding if f in seen)}"
 
 
-def rows(figures: Iterable[ComparedFigure], every_clock: bool) -> Iterator[FigureRow]:
-    """The rows of one scenario: its rates and response times, or all four clocks."""
+def rows(
+    figures: Iterable[ComparedFigure], every_clock: bool, mark: Callable[[str], str] = ": {}".format
+) -> Iterator[FigureRow]:
+    """The rows of one scenario: its rates and response times, or all four clocks.
+
+    Args:
+        figures: of the scenario.
+        every_clock: all four.
+        mark: makes of the reason why a figure has no verdict what stands behind those words.
+    """
     last = ""
     for figure in figures:
         if not _shown(figure, every_clock):
@@ -70,7 +76,7 @@ def rows(figures: Iterable[ComparedFigure], every_clock: bool) -> Iterator[Figur
             _value(figure, figure.b),
             NOTHING if figure.ratio is None else f"{figure.ratio:.3f}",
             _interval(figure),
-            _said(figure),
+            _said(figure, mark),
             figure.finding,
         )
 
@@ -97,10 +103,11 @@ def print_comparison(comparison: Comparison, console: Console, every_clock: bool
         out.line(clean(name), "bold")
         table = out.table(*HEADS, left=2)
         table.columns[-1].justify = "left"
-        for row in rows(figures, every_clock):
+        for row in rows(figures, every_clock, lambda why: f" {out.mark(why)}"):
             out.row(table, *row[:-2], Text(out.encodable(row.said), STYLES[row.finding]))
         out.show(table)
     out.line()
+    out.footnotes()
     for line in _notes(comparison, every_clock):
         for part in wrap(line, out.width):
             out.line(part)
@@ -135,9 +142,9 @@ def _interval(figure: ComparedFigure) -> str:
     return f"≥{figure.low:.3f}" if figure.high is None else f"{figure.low:.3f}–{figure.high:.3f}"
 
 
-def _said(figure: ComparedFigure) -> str:
+def _said(figure: ComparedFigure, mark: Callable[[str], str]) -> str:
     if figure.finding is Finding.NONE:
-        return f"{figure.finding}: {figure.why}"
+        return f"{figure.finding}{mark(figure.why)}"
     if figure.finding is Finding.WITHIN_NOISE or figure.ratio is None:
         return str(figure.finding)
     return f"{figure.finding} by {number(abs(figure.ratio - 1) * 100, 2)}%"
@@ -156,6 +163,8 @@ def _side(letter: str, side: SideOfComparison) -> list[str]:
 
 def _notes(comparison: Comparison, every_clock: bool) -> list[str]:
     notes = [clean(note[:1].upper() + note[1:]) + "." for note in comparison.notes]
+    if comparison.a.run == comparison.b.run:
+        notes.append("A and B are one and the same run.")
     judged = sum(f.finding is not Finding.NONE for f in comparison.figures if _shown(f, every_clock))
     if judged:
         notes.append(

@@ -27,7 +27,9 @@ class Printer:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.width = console.width if console.is_terminal else max(console.width, LOG_WIDTH)
+        if not console.is_terminal:
+            console.width = max(console.width, LOG_WIDTH)
+        self.width = console.width
         self.wide = self.width >= LOG_WIDTH
         self.unicode = console.encoding.lower().replace("-", "") in ("utf8", "utf16", "utf32")
         self.notes: list[str] = []

@@ -89,7 +89,7 @@ class _Printer(Printer):
 
     def _reasons(self, row: TargetRow) -> str:
         if self.record.scenario(row.scenario) is None:
-            return f" {self.mark('not measured: the scenario did not run')}"  # one note for all of them
+            return f" {self.mark('not measured: its scenario did not run')}"  # one note for all of them
         said = [*row.reasons, *(f"Try: {hint}" for hint in row.hints)]
         if not self.wide and row.floor != NOTHING:
             said.append(f"floor {row.floor}")

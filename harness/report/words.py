@@ -158,13 +158,19 @@ def next_step(record: RunRecord) -> str:
     if record.status == "interrupted":
         return "Run the same command again and let it end."
     if record.verdict in (Verdict.FAIL, Verdict.WARN):
-        return (
-            "See in report.html whether the server clock or the wait before it grew, then "
-            "mend it and run the same command again."
-        )
+        return _to_mend(record)
     if record.verdict is Verdict.PASS:
         return f"See the figures behind it in report.html, or: membench show {clean(record.id)} --json"
     return "Run a suite that measures at least one target."
+
+
+def _to_mend(record: RunRecord) -> str:
+    missed = [target for target in record.targets if target.verdict in (Verdict.FAIL, Verdict.WARN)]
+    if not missed or any(target.clock for target in missed):
+        where = "whether the server clock or the wait before it grew"
+    else:
+        where = f"how it is measured: {', '.join(clean(target.title) for target in missed)}"
+    return f"See in report.html {where}, then mend it and run the same command again."
 
 
 def command(record: RunRecord | GateRecord) -> str:

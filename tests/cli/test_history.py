@@ -77,7 +77,7 @@ def test_from_a_run_to_a_baseline_to_a_comparison(membench, home):
     assert (about["run"], about["note"], about["despite"]) == ("first", "before the cache", [])
     assert {"group": "machine", "name": "cores", "value": "2"} in about["fingerprint"]["parts"]
     assert "v0.1 is the current baseline" in membench("baseline", "promote", "v0.1")[1]
-    assert re.search(r"v0\.1 +current", membench("baseline", "list")[1])
+    assert re.search(r"v0\.1 \(current\)", membench("baseline", "list")[1])
     assert re.search(r"setting shared_buffers +software +1971MB", membench("baseline", "show", "v0.1")[1])
     status, output = membench("compare", "second", "--out", "compare.md")
     assert status == 0

@@ -67,13 +67,16 @@ def _bar(result: MetricResult, axis: _Axis, bound: float) -> str:
 
 
 def _interval(cells: list[str], result: MetricResult, ratio: float, axis: _Axis) -> None:
+    estimate = axis.column(ratio)
+    if result.low is None and result.high is None:
+        cells[min(max(estimate, 0), WIDTH - 1)] = "╋"  # so few pairs have no interval
+        return
     left = -1 if result.low is None else axis.column(result.low)
     right = WIDTH if result.high is None else axis.column(result.high)
     first, last = min(max(left, 0), WIDTH - 1), min(max(right, 0), WIDTH - 1)
     for column in range(first, last + 1):
         cells[column] = "┼" if cells[column] == "│" else "─"
     cells[first], cells[last] = "├", "┤"
-    estimate = axis.column(ratio)
     if 0 <= estimate < WIDTH:
         cells[estimate] = "╋"
     # An arrow last: what goes on beyond the edge must not look as if it ended there.

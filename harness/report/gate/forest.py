@@ -104,14 +104,16 @@ def _row(axes: Axes, y: float, result: MetricResult, bound: float) -> None:
     axes.plot([bound, bound], [y - 0.5, y + 0.5], color=COLOURS[GateVerdict.REGRESSION], lw=1, ls=(0, (6, 3)))
     if result.ratio is None:
         return
+    known = result.low is not None or result.high is not None
     low, high = axes.get_xlim()
     first = low if result.low is None else min(max(result.low, low), high)
     last = high if result.high is None else min(max(result.high, low), high)
-    axes.plot([first, last], [y, y], color=colour, lw=3.2 if gated else 2, alpha=0.45, solid_capstyle="butt")
+    if known:
+        axes.plot([first, last], [y, y], color=colour, lw=3.2 if gated else 2, alpha=0.45, solid_capstyle="butt")
     # An end that is not known, or lies further out, is an arrow.
-    if result.low is None or result.low < low:
+    if known and (result.low is None or result.low < low):
         axes.plot([low], [y], "<", ms=5, color=colour, clip_on=False)
-    if result.high is None or result.high > high:
+    if known and (result.high is None or result.high > high):
         axes.plot([high], [y], ">", ms=5, color=colour, clip_on=False)
     hollow = result.verdict in (GateVerdict.INVALID, GateVerdict.INCONCLUSIVE)
     face = "white" if hollow else colour
