@@ -1,5 +1,6 @@
 """A load process that does one job after the other."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from harness.core.errors import LoadError
 from harness.core.scenario import ClosedArrivals, OpenArrivals, Scenario
 from harness.core.tape import Request, write_tape
-from harness.load.driver import LoadSeries
+from harness.load.driver import LoadSeries, write_job
 from harness.load.job import LoadJob
 from tests.load.conftest import noop_scenario
 
@@ -47,6 +48,17 @@ def test_the_shortest_job_tells_how_busy_the_generator_was(fake_service: Fake, t
         at_work = series.run(*job(url, busy, tmp_path / "busy"))
         at_rest = series.run(*job(url, calm, tmp_path / "calm"))
     assert at_work.cpu == at_work.cpu_mean > at_rest.cpu_mean > 0
+
+
+def test_left_in_the_middle_of_a_job_it_ends_by_itself(fake_service: Fake, tmp_path: Path) -> None:
+    (tmp_path / "series").mkdir()
+    with LoadSeries(tmp_path / "series") as series:
+        made, folder = job(fake_service(), noop_scenario(OpenArrivals(rate=50), 60, warmup=0), tmp_path / "long")
+        write_job(made, folder)
+        assert series._running.stdin is not None
+        series._running.stdin.write(os.fsencode(folder) + b"\n")
+        next(series.lines())
+    assert series._running.returncode == 0
 
 
 def test_a_series_that_is_gone_says_so(fake_service: Fake, tmp_path: Path) -> None:
