@@ -122,7 +122,7 @@ class Gating:
             return
         record.status, record.verdict = status, GateVerdict.INVALID
         record.reasons, record.hints = [reason], [hint] if hint else []
-        record.notes += remarks(record)
+        record.notes += [note for note in remarks(record) if note not in record.notes]
 
     def _measure(self, display: Display, began: float) -> None:
         record = self._record

@@ -93,7 +93,7 @@ def test_suites_keep_their_promised_length(suite: str, bound: float) -> None:
         (GOOD.replace('kind = "open"', 'kind = "ajar"'), "ajar"),
         (GOOD.replace("rate = 10", "rate = 10\nspeed = 3"), "speed"),
         (GOOD.replace('request = "get"', 'request = "forget"'), "forget"),
-        (GOOD.replace('"mine"', '"other"'), "of its own name"),
+        (GOOD.replace('"mine"', '"other"'), "must be that of its file"),
         (GOOD + '[[operations]]\nname = "get"\nrequest = "get"', "same name"),
         (GOOD.replace('kind = "open"\nrate', 'kind = "closed"\nusers').replace("[arr", "floor = true\n[arr"), "floor"),
         (GOOD.replace("rate = 10", "rate = 10\nstages = [{share = 0.5, seconds = 3}]"), "highest share"),
