@@ -153,7 +153,7 @@ def register(app: typer.Typer, stdout: Callable[[], Console], stderr: Callable[[
         from harness.telemetry.provenance import provenance
 
         # All of this before anything starts.
-        accepted = _waivers(waivers, found)
+        accepted = _waivers(waivers, found, micro=micro)
         if base is not None:
             resolved(base)
         now = datetime.now(UTC)
@@ -186,13 +186,15 @@ def register(app: typer.Typer, stdout: Callable[[], Console], stderr: Callable[[
         raise typer.Exit(Exit.INTERRUPTED if interrupted else status)
 
 
-def _waivers(given: Path | None, rules: Rules) -> list[Waiver]:
-    """Those of the file; of what the services' metrics are, each names one."""
+def _waivers(given: Path | None, rules: Rules, *, micro: bool) -> list[Waiver]:
+    """Those of one kind of gate, of a file that may hold both; checked where its metrics are known already."""
     from harness.gate.micro import PREFIX
     from harness.judge.waivers import check
 
     found = load_waivers(given or WAIVERS) if given or WAIVERS.exists() else []
-    check([one for one in found if not one.metric.startswith(PREFIX)], rules.metrics)
+    found = [one for one in found if one.metric.startswith(PREFIX) == micro]
+    if not micro:
+        check(found, rules.metrics)
     return found
 
 

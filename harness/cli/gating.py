@@ -19,7 +19,7 @@ from harness.core.gate import SIDES, GateRecord, GateVerdict, Side
 from harness.core.record import Status
 from harness.core.rules import Waiver
 from harness.corpus import GeneratedCorpus
-from harness.gate.micro import PREFIX, MicroGate
+from harness.gate.micro import MicroGate
 from harness.gate.services import Cloned, Given, Services
 from harness.gate.session import Gate
 from harness.gate.sources import Command, Revision, Source
@@ -57,7 +57,7 @@ class GateOptions:
         commands: that start the services.
         postgres: auto, container, embedded, or a URL.
         memories: that both begin with.
-        waivers: regressions that are accepted.
+        waivers: regressions of its metrics that are accepted.
     """
 
     base: str | None
@@ -134,8 +134,6 @@ class Gating:
             display.step(progress_line(record))
 
         options = self._options
-        # One file holds the waivers of both kinds of gate.
-        waivers = [waiver for waiver in options.waivers if waiver.metric.startswith(PREFIX) == options.micro]
         clear_leftovers(display.step)
         record.notes.append(note_of(slices.shorten()))
         if options.micro:
@@ -146,14 +144,14 @@ class Gating:
                     self._revisions(server.ledger, display),
                     server.admin_url,
                     server.ledger,
-                    waivers,
+                    options.waivers,
                     display.step,
                     paired,
                     instrument=scenarios.FOLDER.parent,
                 ).run()
             return
         with self._services(display) as (services, ledger):
-            Gate(record, services, ledger, waivers, display.step, paired).run()
+            Gate(record, services, ledger, options.waivers, display.step, paired).run()
             display.step("taking the services down")
 
     @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """The rules of a gate: which figures are compared, when they are judged, and which regressions are accepted."""
 
+import math
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -57,6 +58,16 @@ class Metric(Struct, frozen=True, forbid_unknown_fields=True):
     def higher_is_better(self) -> bool:
         """Whether growth is good."""
         return self.kind == "rate"
+
+    def share(self, ratio: float) -> float:
+        """By what share the figure itself is worse: 0.2 of a rate of which base has 1.25 times head's.
+
+        Args:
+            ratio: above 1 is worse.
+        """
+        if self.higher_is_better:
+            return 1 - 1 / ratio if ratio else -math.inf
+        return ratio - 1
 
     @property
     def unit(self) -> str:

@@ -42,9 +42,10 @@ def decide(record: GateRecord, waiving: Sequence[Waiver], today: date) -> bool:
     waivers.check(waiving, rules.metrics)
     differences = Differences.between(pairs, rules.metrics)
     comparison = compare(differences, rules)
-    spoilt = _spoilt(record)
-    early = bool(spoilt) or (bool(comparison.passes[0]) and not sides.errors_of(record))
-    if len(pairs) not in rules.looks or (len(pairs) < rules.looks[-1] and not early):
+    looked = len(pairs) in rules.looks
+    spoilt = _spoilt(record) if looked else []
+    passes = looked and bool(comparison.passes[0]) and not sides.errors_of(record)
+    if not looked or not (spoilt or passes or len(pairs) == rules.looks[-1]):
         record.metrics = metric.measured(record, differences, comparison)
         return False
     without_lag = metric.explained(pairs, rules.metrics, comparison.regressed)

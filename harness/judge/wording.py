@@ -21,9 +21,9 @@ def found(result: MetricResult) -> str:
     worse = result.ratio >= 1
     word = (_WORSE if worse else _BETTER)[metric.kind]
     ends = [result.low, result.high] if worse else [result.high, result.low]
-    span = [None if end is None else _share(metric, end) * (1 if worse else -1) for end in ends]
+    span = [None if end is None else metric.share(end) * (1 if worse else -1) for end in ends]
     interval = f"95% interval {_percent(span[0])} to {_percent(span[1])}, " if None not in span else ""
-    text = f"{metric.name} is {_percent(abs(_share(metric, result.ratio)))} {word} ({interval}{result.pairs} pairs)"
+    text = f"{metric.name} is {_percent(abs(metric.share(result.ratio)))} {word} ({interval}{result.pairs} pairs)"
     if result.base is None or result.head is None:
         return text
     return f"{text}: {amount(metric, result.base)} -> {amount(metric, result.head)}"
@@ -34,18 +34,18 @@ def bounded(result: MetricResult) -> str:
     metric = result.metric
     if result.upper is None:
         return "no bound from so few pairs"
-    share = _share(metric, result.upper)
+    share = metric.share(result.upper)
     word = _WORSE[metric.kind] if share >= 0 else _BETTER[metric.kind]
     return f"at {'most' if share >= 0 else 'least'} {_percent(abs(share))} {word} (95% bound)"
 
 
 def undecided(result: MetricResult, rules: Rules) -> str:
     """Why it is neither known to have regressed nor not to have, and what would have been found."""
-    limit = _share(result.metric, rules.bound_of(result.metric))
+    limit = result.metric.share(rules.bound_of(result.metric))
     text = f"{found(result)}; {bounded(result)}, where NO REGRESSION needs one under {_percent(limit)}"
     if result.detectable is None:
         return f"{text}; so few pairs could have found nothing, however large"
-    return f"{text}; {_percent(_share(result.metric, result.detectable))} or more would have been found (4 times in 5)"
+    return f"{text}; {_percent(result.metric.share(result.detectable))} or more would have been found (4 times in 5)"
 
 
 def needed(results: Sequence[MetricResult], rules: Rules) -> str:
@@ -82,13 +82,6 @@ def amount(metric: Metric, value: float) -> str:
             size = value / factor
             return f"{size:,.{max(2 - int(math.log10(size)), 0)}f} {unit}"
     return f"{value:.0f} µs" if value >= 100 else f"{value:.3g} µs"
-
-
-def _share(metric: Metric, ratio: float) -> float:
-    """By what share the figure itself is worse: a rate of which base has 1.25 times head's is 20% lower."""
-    if metric.higher_is_better:
-        return 1 - 1 / ratio if ratio else -math.inf
-    return ratio - 1
 
 
 def _percent(share: float | None) -> str:

@@ -32,23 +32,17 @@ class Meter:
         self._merged = merged
         self.measured: list[float] = []
         self.whole = 0.0
-        self.begin_second()
-        self._phase = self._second, self._cpu
+        self.begin_phase()
         self._batch = self._second
         self._pulsed: list[int] = []
         self._seen: list[int] = []
 
-    def begin_second(self) -> None:
-        """A second begins now, so that none belongs to two phases."""
-        self._second, self._cpu = time.perf_counter_ns(), time.process_time()
-
     def begin_phase(self) -> None:
-        """The measure phase begins now."""
-        self.begin_second()
-        self._phase = self._second, self._cpu
+        """A phase begins now, and a second with it, so that none belongs to two."""
+        self._phase = self._second, self._cpu = time.perf_counter_ns(), time.process_time()
 
     def end_phase(self) -> None:
-        """It ends now."""
+        """The measure phase ends now."""
         began, cpu = self._phase
         wall = (time.perf_counter_ns() - began) / 1e9
         self.whole = (time.process_time() - cpu) / wall if wall > 0 else 0.0

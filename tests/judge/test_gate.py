@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from harness.core.errors import UsageError
-from harness.core.gate import Compared, GateRecord, GateVerdict, MetricResult
+from harness.core.gate import Compared, GateRecord, GateVerdict, MetricResult, Side
 from harness.core.rules import Metric, Waiver
 from harness.judge.gate import cut_short, decide
 from harness.judge.metric import so_far
@@ -287,9 +287,9 @@ def test_lag_does_not_end_the_gate_early() -> None:
 
 
 @pytest.mark.parametrize("side", ["base", "head"])
-def test_errors_are_neither_a_pass_nor_a_mere_regression(side: str) -> None:
+def test_errors_are_neither_a_pass_nor_a_mere_regression(side: Side) -> None:
     for errors in ({2: 5}, dict.fromkeys(range(1, 9), 1)):
-        drawn = gates.measured(8, LATENCY, slower=1.5, errors={side: errors})  # type: ignore[dict-item]
+        drawn = gates.measured(8, LATENCY, slower=1.5, errors={side: errors})
         judged = decided(record(drawn, ONE_LOOK))
         assert judged.verdict == GateVerdict.INVALID
         assert judged.reasons[0].startswith(f"{side} failed {sum(errors.values())} of 3,20")
@@ -299,8 +299,8 @@ def test_errors_are_neither_a_pass_nor_a_mere_regression(side: str) -> None:
 
 
 @pytest.mark.parametrize("side", ["base", "head"])
-def test_requests_that_are_never_answered_are_no_pass(side: str) -> None:
-    drawn = gates.measured(8, LATENCY, hung={side: dict.fromkeys((1, 3, 5, 7), 2)})  # type: ignore[dict-item]
+def test_requests_that_are_never_answered_are_no_pass(side: Side) -> None:
+    drawn = gates.measured(8, LATENCY, hung={side: dict.fromkeys((1, 3, 5, 7), 2)})
     judged = decided(record(drawn, ONE_LOOK))
     assert judged.verdict == GateVerdict.INVALID
     assert judged.reasons[0].startswith(f"{side} did not answer 8 of 3,208 requests of search in mix at all")

@@ -23,7 +23,7 @@ def worse(metric: Metric, ratio: float | None, decimals: int = 1) -> str:
     """
     if ratio is None or not math.isfinite(ratio):
         return NOTHING
-    share = 1 - 1 / ratio if metric.higher_is_better else ratio - 1
+    share = metric.share(ratio)
     if share >= _TIMES:
         return f"{number(ratio)}×"
     percent = round(share * 100, decimals)
@@ -39,8 +39,7 @@ def interval(metric: Metric, low: float | None, high: float | None, decimals: in
 
 def share(metric: Metric, ratio: float) -> str:
     """A ratio that was set, as `worse` has it but without needless decimals: 1.15 is "15%", of a rate "13%"."""
-    exact = 1 - 1 / ratio if metric.higher_is_better else ratio - 1
-    return f"{round(exact * 100, 1):g}%"
+    return f"{round(metric.share(ratio) * 100, 1):g}%"
 
 
 def times(ratio: float | None) -> str:
